@@ -1,0 +1,1 @@
+"""AWS CDK constructs for labeling the SageMaker Ground Truth Plus way."""
