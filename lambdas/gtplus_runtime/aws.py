@@ -1,0 +1,60 @@
+"""Clients of AWS, made when first asked for: a function pays only for those that it uses."""
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=20)
+
+
+@cache
+def client(name: Any) -> Any:
+    """The client of a service with this function's own credentials."""
+    return boto3.client(name, config=_CONFIG)
+
+
+_sessions: dict[str, tuple[float, "S3Client"]] = {}
+
+
+def s3_as(role_arn: str, session_name: str) -> "S3Client":
+    """An S3 client with the credentials of a role, kept until five minutes before they end.
+
+    Args:
+        role_arn: the runtime role of a project.
+        session_name: shown in CloudTrail; the batch, so that an access can be traced to it.
+    """
+    ends, s3 = _sessions.get(role_arn, (0.0, None))
+    if s3 is None or now().timestamp() > ends - 300:
+        answer = client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name[:64])
+        credentials = answer["Credentials"]
+        s3 = boto3.client(
+            "s3",
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+            config=_CONFIG.merge(Config(signature_version="s3v4", max_pool_connections=16)),
+        )
+        _sessions[role_arn] = (credentials["Expiration"].timestamp(), s3)
+    return s3
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp() -> str:
+    """The time as the table keeps it: ISO 8601, UTC, microseconds, so that text order is time order."""
+    return now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def setting(name: str) -> str:
+    """A setting of this function, from its environment."""
+    return os.environ[f"GTPLUS_{name}"]

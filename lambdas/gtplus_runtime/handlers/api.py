@@ -1,0 +1,303 @@
+"""The API: who calls, may they, is it legal? Then one transaction, and the answer.
+
+Input: an event of API Gateway's HTTP API, payload 2.0, on a route with AWS_IAM. Who calls comes from
+`requestContext.authorizer.iam`, which API Gateway fills after it has checked the signature and the caller's policy;
+the duty and the project come from the path that the policy allows. A body or header that names an actor is refused.
+
+Output: 200 with the batch or project as it is now; 400, 403, 404 or 409 with
+`{"refused": "…", "problems": [{"place", "rule", "value", "mend"}]}`; 503 where too many wrote at once: try again with
+the same `Idempotency-Key`.
+
+Source: "Working with AWS Lambda proxy integrations for HTTP APIs" in the API Gateway developer guide; an HTTP API
+waits 30 s at the most ("Quotas for configuring and running an HTTP API").
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from gtplus_runtime import aws
+from gtplus_runtime.commands import Actor, Command, decide_batch, decide_project, refuse_batches
+from gtplus_runtime.forms import check_form, check_name, parse_body
+from gtplus_runtime.handling import store
+from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty
+from gtplus_runtime.log import log
+from gtplus_runtime.objects import Objects
+from gtplus_runtime.places import Limits, Place, find_place
+from gtplus_runtime.problems import Problem, Refused
+from gtplus_runtime.routes import BY_KEY, Route
+from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
+
+CLAIMS = frozenset({"x-actor", "x-duty", "x-project", "x-user"})
+"""Headers by which a caller might claim to be somebody; refused, so that nobody believes that they work."""
+
+
+class Call(NamedTuple):
+    """One authenticated call."""
+
+    route: Route
+    key: Key
+    actor: Actor
+    body: dict[str, Any]
+    command_key: str
+    request: str
+    store: Store
+
+    def place(self) -> Place:
+        """The project's place; refused where none is deployed."""
+        place = find_place(self.key.project)
+        if place is None:
+            lines = (
+                f'LabelingProject(stack, …, project_id="{self.key.project}", workspace=workspace, data=DataGrant(…))'
+            )
+            raise Refused(
+                409,
+                "this project has no place yet: its construct is not deployed",
+                [Problem("project", "its construct must be deployed", "", f"add to the app and deploy: {lines}")],
+            )
+        return place
+
+    def objects(self, place: Place) -> Objects:
+        """The project's data."""
+        return Objects(aws.s3_as(place.runtime_role_arn, f"gtplus-api-{self.actor.duty}"))
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Answer one call."""
+    route, duty = BY_KEY[event["routeKey"]]
+    request = event["requestContext"]["requestId"]
+    fields: dict[str, Any] = {"route": route.name, "duty": str(duty), "request": request}
+    fields |= event.get("pathParameters") or {}
+    try:
+        code, answer = 200, _answer(_call(event, route, duty))
+    except Refused as refused:
+        code, answer = refused.status, refused.answer()
+    except Busy:
+        code, answer = (
+            503,
+            {"refused": "too many wrote at once; try again with the same Idempotency-Key", "problems": []},
+        )
+    except Exception as error:
+        log("call failed", **fields, error=type(error).__name__)
+        raise
+    log("call answered", **fields, code=code)
+    return {"statusCode": code, "headers": {"content-type": "application/json"}, "body": json.dumps(answer)}
+
+
+def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
+    names = event.get("pathParameters") or {}
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    problems = [p for place in ("project", "batch") if place in names for p in check_name(place, names[place])]
+    problems += [
+        Problem(name, "who calls comes from the signature alone", "", "leave this header out")
+        for name in sorted(CLAIMS & headers.keys())
+    ]
+    body: dict[str, Any] = {}
+    if route.method == "POST":
+        text = event.get("body")
+        if text and event.get("isBase64Encoded"):
+            text = base64.b64decode(text).decode("utf-8", "replace")
+        try:
+            body = parse_body(text)
+        except ValueError as error:
+            problems.append(Problem("body", str(error), "", "send a JSON object"))
+        else:
+            problems += check_form(route.name, body)
+    if problems:
+        raise Refused(400, f"{route.name} was refused: {len(problems)} problems", problems)
+    request = event["requestContext"]["requestId"]
+    return Call(
+        route=route,
+        key=Key(names.get("project", ""), names.get("batch")),
+        actor=_actor(event["requestContext"], duty),
+        body=body,
+        command_key=headers.get("idempotency-key", request)[:200],
+        request=request,
+        store=store(),
+    )
+
+
+def _actor(context: Mapping[str, Any], duty: Duty) -> Actor:
+    iam = context["authorizer"]["iam"]
+    # A role's unique id, without the session name behind the colon: that is the caller's to choose.
+    principal = str(iam["callerId"]).partition(":")[0]
+    return Actor(principal, str(iam["userArn"]).partition("/")[2], duty)
+
+
+def _answer(call: Call) -> dict[str, Any]:
+    reader = _READERS.get(call.route.name)
+    if reader is not None:
+        return reader(call)
+    before = _BEFORE.get(call.route.name)
+    mark = fingerprint(call.route.name, call.actor.id, {**call.body, "batch": call.key.batch})
+    known = call.store.answered(call.key, call.command_key, mark)
+    if known is not None:
+        return known
+    data = before(call) if before else dict(call.body)
+    target = data.pop("status", None) or call.route.target or ""
+    command = Command(call.route.name, call.actor, aws.timestamp(), target, data)
+    decide: Callable[[dict[str, Any] | None], list[Any]]
+    if call.key.batch is None:
+
+        def decide(head: dict[str, Any] | None) -> list[Any]:
+            return decide_project(head, command)
+    else:
+        settings = call.place().settings
+
+        def decide(head: dict[str, Any] | None) -> list[Any]:
+            if call.route.name == "batch.create":
+                refuse_batches(call.store.head(Key(call.key.project)))
+            return decide_batch(head, command, settings)
+
+    created = call.route.name == "batch.create"
+    head = call.store.decide(
+        call.key,
+        command,
+        decide,
+        command_key=call.command_key,
+        fingerprint=mark,
+        require_project=TAKES_BATCHES if created else (),
+        claim_output=data["output"] if created else None,
+    )
+    return public(head)
+
+
+def _found(call: Call) -> dict[str, Any]:
+    head = call.store.head(call.key)
+    if head is None:
+        kind = "project" if call.key.batch is None else "batch"
+        raise Refused(404, f"there is no such {kind}", [Problem(kind, "must exist", call.key.pk, "look at the list")])
+    return head
+
+
+def _show_batch(call: Call) -> dict[str, Any]:
+    head = _found(call)
+    status = BATCH[head["status"]]
+    return {
+        **public(head),
+        "meaning": status.meaning,
+        "waitsFor": status.waits_for,
+        "next": BATCH.next_for(status.name, call.actor.duty),
+        "workOrder": head["facts"].get("workOrder"),
+        "review": head["facts"].get("review")
+        if (head["facts"].get("review") or {}).get("round") == head["round"]
+        else None,
+    }
+
+
+def _show_project(call: Call) -> dict[str, Any]:
+    head = _found(call)
+    place = find_place(call.key.project)
+    return {
+        **public(head),
+        "place": {
+            "deployed": place is not None,
+            **({"grants": [g._asdict() for g in place.grants], "provider": place.provider} if place else {}),
+        },
+    }
+
+
+def _sample(call: Call) -> dict[str, Any]:
+    head = _found(call)
+    sample = head["facts"].get("sample")
+    if head["status"] != BatchStatus.READY_FOR_REVIEW or sample is None or sample["round"] != head["round"]:
+        raise Refused(
+            409,
+            "there is nothing to review now",
+            [Problem("status", "must be Ready for review, with its sample drawn", head["status"], "try again later")],
+        )
+    objects = call.objects(call.place())
+    entries = [
+        {**entry, "url": objects.presign(entry["object"]) if entry["object"].startswith("s3://") else None}
+        for entry in objects.lines(sample["uri"])
+    ]
+    return {"round": head["round"], "seed": sample["seed"], "method": sample["method"], "objects": entries}
+
+
+def _history(call: Call) -> dict[str, Any]:
+    _found(call)
+    names = ("seq", "status", "before", "round", "at", "actor", "data", "implied")
+    return {"events": [{name: event.get(name) for name in names} for event in call.store.events(call.key)]}
+
+
+_READERS: dict[str, Callable[[Call], dict[str, Any]]] = {
+    "project.list": lambda call: {"projects": [public(head) for head in call.store.projects()]},
+    "project.show": _show_project,
+    "batch.list": lambda call: {"batches": [public(head) for head in call.store.batches(call.key.project)]},
+    "batch.show": _show_batch,
+    "batch.history": _history,
+    "batch.sample": _sample,
+}
+
+
+def _before_request(call: Call) -> dict[str, Any]:
+    place = find_place(call.key.project)
+    limit = (place.limits if place else Limits()).max_projects_in_review
+    waiting = [p["project"] for p in call.store.projects() if p["status"] == PROJECT.first.name]
+    if len(waiting) >= limit and call.key.project not in waiting:
+        raise Refused(
+            409,
+            f"{len(waiting)} projects are in review",
+            [
+                Problem(
+                    "project", f"at most {limit} in review at once", ", ".join(waiting), "wait until one is approved"
+                )
+            ],
+        )
+    return dict(call.body)
+
+
+def _before_approve(call: Call) -> dict[str, Any]:
+    call.place()
+    return dict(call.body)
+
+
+def _before_create(call: Call) -> dict[str, Any]:
+    place = call.place()
+    form = dict(call.body)
+    first = place.grants[0]
+    form.setdefault("output", f"s3://{first.bucket}/{first.write[0]}{call.key.batch}/")
+    form.setdefault("labelAttribute", "label")
+    problems = place.check_uri("input", form["input"], "read") + place.check_uri("output", form["output"], "write")
+    if not form["output"].endswith("/"):
+        problems.append(Problem("output", "a prefix that ends in /", form["output"], "add the /"))
+    if problems:
+        raise Refused(400, f"batch {call.key.batch!r} was not created: {len(problems)} problems", problems)
+    return form
+
+
+def _before_report(call: Call) -> dict[str, Any]:
+    data = dict(call.body)
+    if data["status"] != BatchStatus.READY_FOR_REVIEW:
+        return data
+    place = call.place()
+    head = _found(call)
+    data.setdefault("manifest", f"{head['form']['output']}round-{head['round']}/output.manifest")
+    problems = place.check_uri("manifest", data["manifest"], "write")
+    if not problems and call.objects(place).find(data["manifest"]) is None:
+        problems = [Problem("manifest", "must lie there when it is reported", data["manifest"], "write it first")]
+    if problems:
+        raise Refused(400, "the report was refused", problems)
+    return data
+
+
+def _before_review(call: Call) -> dict[str, Any]:
+    head = _found(call)
+    place = call.place()
+    data = {name: value for name, value in call.body.items() if name != "verdicts"}
+    # The verdicts are a list, and lists travel as S3 URIs; the name follows from the command, so a repeat overwrites
+    # the same with the same.
+    name = f"round-{head['round']}/reviews/{fingerprint('', call.actor.id, call.body)[:16]}.json"
+    uri = head["form"]["output"] + name
+    call.objects(place).write_json(uri, {"version": 1, "round": head["round"], "verdicts": call.body["verdicts"]})
+    return {**data, "verdicts": uri}
+
+
+_BEFORE: dict[str, Callable[[Call], dict[str, Any]]] = {
+    "project.request": _before_request,
+    "project.approve": _before_approve,
+    "batch.create": _before_create,
+    "batch.report": _before_report,
+    "batch.review": _before_review,
+}

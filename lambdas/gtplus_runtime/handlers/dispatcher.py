@@ -1,0 +1,131 @@
+"""The dispatcher: reads the table's stream, starts and wakes the executions, and tells the world outside.
+
+Input: records of a KEYS_ONLY stream; they say only that something was written, and what is to be done follows from the
+head as it is when read, consistently. So a record may come twice, late or out of order, and a lost one is made good
+by any later write (the reconciler makes one). Output: `{"batchItemFailures": […]}`; one bad record holds up no other
+batch.
+
+A send consumes nothing: only the next park, which names the last event handled, does. A token that is refused is
+dead, and is left to the reconciler.
+
+Sources: "Process Amazon DynamoDB records with Lambda" (at least once, in order for each item); "StartExecution" (a
+name is held for 90 days) and "SendTaskSuccess" of the AWS Step Functions API Reference.
+"""
+
+import json
+from typing import Any
+
+from gtplus_runtime import aws
+from gtplus_runtime.handling import store
+from gtplus_runtime.lifecycle import BATCH, PROJECT
+from gtplus_runtime.log import log
+from gtplus_runtime.protocol import Following, execution_name, what_to_do
+from gtplus_runtime.store import HEAD, Key, Store
+
+SOURCE = "gtplus"
+DETAIL_TYPE = "Status changed"
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Follow every record; report those that failed."""
+    table = store()
+    failed = []
+    for record in event["Records"]:
+        keys = record["dynamodb"]["Keys"]
+        try:
+            _follow(table, keys["pk"]["S"], keys["sk"]["S"], record["eventName"])
+        except Exception as error:
+            log("record failed", batch=keys["pk"]["S"], error=type(error).__name__)
+            failed.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
+    log("records followed", outcome=f"{len(event['Records']) - len(failed)} of {len(event['Records'])}")
+    return {"batchItemFailures": failed}
+
+
+def _follow(table: Store, pk: str, sk: str, what: str) -> None:
+    key = Key.parse(pk)
+    if key is None:
+        return
+    if sk == HEAD and key.batch is not None:
+        _wake(table, key)
+    elif sk.startswith("EVENT#") and what == "INSERT":
+        _tell(table, key, int(sk.removeprefix("EVENT#")))
+
+
+def _wake(table: Store, key: Key) -> None:
+    head = table.head(key)
+    if head is None:
+        return
+    machine = aws.client("stepfunctions")
+    match what_to_do(head):
+        case Following.START:
+            name = execution_name(head)
+            handled, status = head["handled"], head.get("handledStatus")
+            start = {
+                "project": key.project,
+                "batch": key.batch,
+                "generation": head["generation"],
+                "handled": handled > 0,
+                "seq": handled or 1,
+                "status": status or BATCH.first.name,
+            }
+            try:
+                machine.start_execution(
+                    stateMachineArn=aws.setting("STATE_MACHINE"), name=name, input=json.dumps(start)
+                )
+            except machine.exceptions.ExecutionAlreadyExists:
+                return
+        case Following.WAKE:
+            event = table.event(key, head["handled"] + 1)
+            if event is None:
+                return
+            output = json.dumps({"seq": event["seq"], "status": event["status"]})
+            try:
+                machine.send_task_success(taskToken=head["token"], output=output)
+            except (
+                machine.exceptions.TaskTimedOut,
+                machine.exceptions.TaskDoesNotExist,
+                machine.exceptions.InvalidToken,
+            ):
+                log("token is dead", batch=key.batch, project=key.project, seq=event["seq"])
+
+
+def _tell(table: Store, key: Key, seq: int) -> None:
+    event = table.event(key, seq)
+    if event is None:
+        return
+    status = (PROJECT if key.batch is None else BATCH)[event["status"]]
+    detail = {
+        "version": 1,
+        "workspace": aws.setting("WORKSPACE"),
+        "project": key.project,
+        "batch": key.batch,
+        "seq": seq,
+        "status": status.name,
+        "before": event["before"] or None,
+        "round": event["round"],
+        "at": event["at"],
+        "duty": event["actor"]["duty"],
+        "waitsFor": status.waits_for,
+    }
+    aws.client("events").put_events(
+        Entries=[
+            {
+                "EventBusName": aws.setting("BUS"),
+                "Source": SOURCE,
+                "DetailType": DETAIL_TYPE,
+                "Detail": json.dumps(detail),
+            }
+        ]
+    )
+    if status.waits_for is not None:
+        what = f"batch {key.batch} of project {key.project}" if key.batch else f"project {key.project}"
+        aws.client("sns").publish(
+            TopicArn=aws.setting("TOPIC"),
+            Subject=f"{what}: {status.name}"[:99],
+            Message=f"{what}: {status.name}.\n{status.meaning}\nIt waits for: {status.waits_for}.",
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": str(value)}
+                for name, value in detail.items()
+                if name in ("project", "batch", "status", "waitsFor") and value
+            },
+        )

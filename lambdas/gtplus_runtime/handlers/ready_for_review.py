@@ -1,0 +1,29 @@
+"""*Ready for review*: read the round's labels, and draw the sample that the reviewers look at."""
+
+from gtplus_runtime.handling import Batch, on_status
+from gtplus_runtime.labels import Coverage
+from gtplus_runtime.review import draw_sample
+
+
+@on_status
+def handler(batch: Batch) -> None:
+    """Count the labels and what is missing, draw the sample with its seed, and write the review set."""
+    manifest = batch.facts["manifest"]
+    coverage = Coverage(batch.objects.chunks(manifest), batch.attribute, batch.sources())
+    seed = f"{batch.head['uid']}/{batch.round}"
+    sample = draw_sample(coverage.labeled, batch.place.settings["sampleSize"], seed)
+    entries = [
+        {"object": label.source, "label": label.value, "name": label.name, "confidence": label.confidence}
+        for label in sample
+    ]
+    uri = batch.objects.write_lines(batch.round_file("sample.jsonl"), entries)
+    batch.note(
+        {
+            "completed": len(coverage.labeled),
+            "failed": coverage.failed,
+            "toReview": len(sample),
+            "withFeedback": 0,
+        },
+        labels=coverage.summary(),
+        sample={"uri": uri, "round": batch.round, "size": len(sample), "method": "simple random", "seed": seed},
+    )

@@ -1,0 +1,24 @@
+"""*Rejected*: write the rework list with its reasons; the next round begins, or a person decides."""
+
+from gtplus_runtime.handling import Batch, on_status
+from gtplus_runtime.lifecycle import BatchStatus
+from gtplus_runtime.review import join
+
+
+@on_status
+def handler(batch: Batch) -> None:
+    """List the objects found wrong; without a review of this round, the whole batch for the reason given."""
+    facts = batch.facts
+    verdicts = facts.get("verdicts")
+    if verdicts and facts["sample"]["round"] == batch.round and f"/round-{batch.round}/" in verdicts:
+        sample = batch.objects.lines(facts["sample"]["uri"])
+        review = join((entry["object"] for entry in sample), batch.objects.json(verdicts)["verdicts"])
+        wrong = [{"source-ref": verdict.object, "reason": verdict.reason} for verdict in review.wrong]
+    else:
+        wrong = [{"source-ref": source, "reason": str(facts.get("reason", ""))} for source in batch.sources()]
+    rework = batch.objects.write_lines(batch.round_file("rework.jsonl"), wrong)
+    batch.tell_provider()
+    if batch.round >= batch.place.settings["maxRounds"]:
+        batch.note(rework=rework, problem=f"round {batch.round} was the last agreed: an operator allows one more")
+        return
+    batch.advance(BatchStatus.SENT_FOR_REWORK, rework=rework)

@@ -1,0 +1,37 @@
+"""*Review submission in progress*: join the verdicts with the sample, and keep them as label verification too."""
+
+from gtplus_runtime.handling import Batch, on_status
+from gtplus_runtime.lifecycle import BatchStatus
+from gtplus_runtime.review import join
+
+
+@on_status
+def handler(batch: Batch) -> None:
+    """Write the verdicts as a manifest of `groundtruth/label-verification`, which existing readers know."""
+    verdicts = batch.objects.json(batch.facts["verdicts"])["verdicts"]
+    sample = list(batch.objects.lines(batch.facts["sample"]["uri"]))
+    review = join((entry["object"] for entry in sample), verdicts)
+    names = {entry["object"]: entry["name"] for entry in sample}
+    attribute = f"{batch.attribute}-verification"
+    lines = [
+        {
+            "source-ref" if verdict.object.startswith("s3://") else "source": verdict.object,
+            attribute: 0 if verdict.correct else 1,
+            f"{attribute}-metadata": {
+                "class-name": "correct" if verdict.correct else "incorrect",
+                "class-map": {"0": "correct", "1": "incorrect"},
+                "type": "groundtruth/label-verification",
+                "human-annotated": "yes",
+                "creation-date": batch.head["since"],
+                "job-name": f"{batch.key.batch}/round-{batch.round}",
+                "comment": verdict.reason,
+                "label-name": names[verdict.object],
+            },
+        }
+        for verdict in review.judged
+    ]
+    batch.advance(
+        BatchStatus.REVIEW_COMPLETE,
+        verification=batch.objects.write_lines(batch.round_file("verification.manifest"), lines),
+        objects={"withFeedback": len(review.judged)},
+    )

@@ -1,0 +1,167 @@
+"""What every status handler shares: the batch it works on, and how its failures and late starts end.
+
+A handler's input is `{"project", "batch", "seq", "status", "generation", "execution"}`, its output is ignored: what it
+has to say it writes on the batch. It may run twice, late, or beside the one of a newer generation: all it writes to
+the table is conditioned on its generation, all it writes to S3 has a name that follows from the event.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+from gtplus_runtime import aws
+from gtplus_runtime.commands import WORKSPACE, Command, Superseded, decide_batch
+from gtplus_runtime.lifecycle import BatchStatus
+from gtplus_runtime.log import log
+from gtplus_runtime.objects import Objects
+from gtplus_runtime.places import Place, find_place
+from gtplus_runtime.store import Key, Store
+
+
+def store() -> Store:
+    """The table of this workspace."""
+    return Store(aws.setting("TABLE"), aws.client("dynamodb"))
+
+
+class Batch:
+    """A batch, as a handler works on it.
+
+    Args:
+        key: which one.
+        head: its head as it was read.
+        store: the table.
+        generation: the generation that the handler runs in.
+        seq: the event that is handled.
+    """
+
+    def __init__(self, key: Key, head: dict[str, Any], store: Store, generation: int, seq: int) -> None:
+        self.key, self.head, self.store, self.generation, self.seq = key, head, store, generation, seq
+
+    @cached_property
+    def place(self) -> Place:
+        """The project's place."""
+        place = find_place(self.key.project)
+        if place is None:
+            raise LookupError(f"no construct of project {self.key.project!r} is deployed: deploy it, and it goes on")
+        return place
+
+    @cached_property
+    def objects(self) -> Objects:
+        """The project's data, through its runtime role."""
+        return Objects(aws.s3_as(self.place.runtime_role_arn, f"gtplus-{self.key.batch}"))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the batch so far."""
+        return dict(self.head["facts"])
+
+    @property
+    def round(self) -> int:
+        """The present round, from 1."""
+        return int(self.head["round"])
+
+    @property
+    def attribute(self) -> str:
+        """The label attribute in the output."""
+        return str(self.head["form"]["labelAttribute"])
+
+    def file(self, name: str) -> str:
+        """The URI of a file in the batch's output location."""
+        return f"{self.head['form']['output']}{name}"
+
+    def round_file(self, name: str) -> str:
+        """The URI of a file of this round."""
+        return self.file(f"round-{self.round}/{name}")
+
+    def sources(self) -> list[str]:
+        """The objects of the frozen inventory, by name."""
+        return [str(e.get("source-ref", e.get("source"))) for e in self.objects.lines(self.facts["inventory"])]
+
+    def note(self, objects: Mapping[str, int] | None = None, **facts: Any) -> None:
+        """Keep facts and counts on the head."""
+        self.store.note(self.key, self.generation, facts, objects)
+        self.head["facts"].update(facts)
+
+    def advance(self, status: BatchStatus, **data: Any) -> None:
+        """Cause the next status, if nothing has happened since the event that is handled."""
+        command = Command("advance", WORKSPACE, aws.timestamp(), status, data, after=self.seq)
+        settings = self.place.settings
+        self.store.decide(
+            self.key, command, lambda head: decide_batch(head, command, settings), generation=self.generation
+        )
+
+    def tell_provider(self) -> None:
+        """Leave a note in the output location that says where the batch stands: a provider sees it with S3 alone."""
+        notice = {
+            "version": 1,
+            "project": self.key.project,
+            "batch": self.key.batch,
+            "status": self.head["status"],
+            "round": self.round,
+            "since": self.head["since"],
+            "workOrder": self.facts.get("workOrder"),
+        }
+        self.objects.write_json(self.file("notice.json"), notice)
+
+    def order_work(self, rework: str | None) -> None:
+        """Give the provider the work order of this round."""
+        order = {
+            "version": 1,
+            "project": self.key.project,
+            "batch": self.key.batch,
+            "round": self.round,
+            "labelAttribute": self.attribute,
+            "taskType": self.facts.get("taskType"),
+            "inventory": self.facts["inventory"],
+            "rework": rework,
+            "manifest": self.round_file("output.manifest"),
+            "delivery": self.file("output.manifest"),
+        }
+        # The place of the order is told last: who sees it finds everything there.
+        self.note(workOrder=self.objects.write_json(self.round_file("work-order.json"), order))
+        self.tell_provider()
+
+    def leave_transfer(self) -> None:
+        """Free the slot of the data transfer, and let the next in line go on."""
+        line = self.store.leave_transfers(self.place.provider, self.key)
+        promote(self.store, line, self.place)
+
+
+def promote(store: Store, line: list[Key], place: Place) -> None:
+    """Let those who have come within the provider's limit begin their transfer. Repeating it changes nothing."""
+    for key in line[: place.limits.max_in_transfer]:
+        head = store.head(key)
+        if head is None or head["status"] != BatchStatus.REQUEST_SUBMITTED:
+            continue
+        target = BatchStatus.DATA_TRANSFER_IN_PROGRESS
+        command = Command("advance", WORKSPACE, aws.timestamp(), target, after=head["seq"])
+        try:
+            store.decide(key, command, lambda now, command=command: decide_batch(now, command, place.settings))  # type: ignore[misc]
+        except Superseded:
+            continue
+
+
+def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """Make a Lambda handler of what is to be done when a batch has reached a status.
+
+    A late start ends quietly; an exception goes to the state machine, which retries it and then shows it on the batch.
+    """
+
+    def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        key = Key(event["project"], event["batch"])
+        outcome = "done"
+        try:
+            table = store()
+            head = table.head(key)
+            if head is None or head["generation"] != event["generation"]:
+                raise Superseded("a newer generation has begun")
+            work(Batch(key, head, table, event["generation"], event["seq"]))
+        except Superseded:
+            outcome = "superseded"
+        except Exception as error:
+            log("handler failed", **event, error=type(error).__name__)
+            raise
+        log("handler ran", **event, outcome=outcome)
+        return {"outcome": outcome}
+
+    return handler

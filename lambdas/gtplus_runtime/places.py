@@ -1,0 +1,120 @@
+"""Where a project is: what its construct has registered in one SSM parameter, read by every function."""
+
+import json
+import time
+from typing import Any, NamedTuple
+
+from gtplus_runtime import aws
+from gtplus_runtime.problems import Problem
+
+_KEPT_SECONDS = 30.0
+_cache: dict[str, tuple[float, "Place"]] = {}
+
+
+class Grant(NamedTuple):
+    """One bucket of a project.
+
+    Attributes:
+        bucket: its name.
+        read: prefixes that hold input; each ends in `/`.
+        write: prefixes that take labels.
+    """
+
+    bucket: str
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+
+
+class Limits(NamedTuple):
+    """What a provider takes; the default is Ground Truth Plus's.
+
+    Source: "Create a batch" of the Ground Truth Plus pages in the Amazon SageMaker developer guide.
+
+    Attributes:
+        region: where the data must lie, or None for anywhere.
+        max_files: files of a batch.
+        max_file_bytes: bytes of one file.
+        max_batch_bytes: bytes of a batch, which must have less.
+        max_in_transfer: batches in data transfer at once.
+        max_projects_in_review: projects in *Review in progress* at once.
+    """
+
+    region: str | None = "us-east-1"
+    max_files: int = 10_000
+    max_file_bytes: int = 2_000_000_000
+    max_batch_bytes: int = 100_000_000_000
+    max_in_transfer: int = 5
+    max_projects_in_review: int = 5
+
+
+class Place(NamedTuple):
+    """The place of a project: everything about it that is deployed and not said by people.
+
+    Attributes:
+        project: its id.
+        provider: who labels, by name; transfer slots are counted by it.
+        limits: the provider's.
+        grants: its buckets.
+        data_role_arn: the role that the provider assumes.
+        runtime_role_arn: the role through which our functions reach its data.
+        settings: `sampleSize`, `maxErrorRate`, `maxRounds`, `separationOfDuties`.
+    """
+
+    project: str
+    provider: str
+    limits: Limits
+    grants: tuple[Grant, ...]
+    data_role_arn: str
+    runtime_role_arn: str
+    settings: dict[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """The place from the value of its parameter."""
+        value = json.loads(text)
+        return cls(
+            project=value["project"],
+            provider=value["provider"],
+            limits=Limits(**value["limits"]),
+            grants=tuple(Grant(g["bucket"], tuple(g["read"]), tuple(g["write"])) for g in value["grants"]),
+            data_role_arn=value["dataRoleArn"],
+            runtime_role_arn=value["runtimeRoleArn"],
+            settings=value["settings"],
+        )
+
+    def check_uri(self, field: str, uri: str, side: str) -> list[Problem]:
+        """What is wrong with an S3 URI that must lie in a granted prefix.
+
+        Args:
+            field: the name of the field, for the error.
+            uri: the URI.
+            side: `read` or `write`.
+        """
+        bucket, key = split_uri(uri)
+        prefixes = [(g.bucket, p) for g in self.grants for p in getattr(g, side)]
+        if any(bucket == name and key.startswith(prefix) for name, prefix in prefixes):
+            return []
+        allowed = ", ".join(f"s3://{name}/{prefix}" for name, prefix in prefixes)
+        verb = "reads" if side == "read" else "writes"
+        return [Problem(field, f"must lie in a prefix that this project {verb}", uri, f"choose one under {allowed}")]
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def find_place(project: str) -> Place | None:
+    """The place of a project, or None where no construct of that id is deployed."""
+    kept, place = _cache.get(project, (0.0, None))
+    if place is not None and time.monotonic() - kept < _KEPT_SECONDS:
+        return place
+    ssm = aws.client("ssm")
+    try:
+        value = ssm.get_parameter(Name=f"{aws.setting('PROJECTS')}/{project}")["Parameter"]["Value"]
+    except ssm.exceptions.ParameterNotFound:
+        return None
+    place = Place.parse(value)
+    _cache[project] = (time.monotonic(), place)
+    return place

@@ -1,0 +1,83 @@
+"""The rules by which an execution follows the table. Pure.
+
+The head says all: `seq` is the last event, `handled` the last one whose handler ended, `generation` the execution
+that counts, `parkedGeneration` the one whose token lies there, `open` goes when the end has been handled.
+An execution must exist unless everything is handled and the status is an end.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+
+class Following(Enum):
+    """What the table's state asks for."""
+
+    NOTHING = "nothing"
+    START = "start the execution of this generation"
+    WAKE = "wake the parked execution with the next event"
+
+
+def what_to_do(head: Mapping[str, Any]) -> Following:
+    """What the dispatcher does for a head; doing it twice does no harm."""
+    if not head.get("open"):
+        return Following.NOTHING
+    if head.get("parkedGeneration") != head["generation"]:
+        # Not parked in this generation: it has not started, or is in its handler; the name guards the second start.
+        return Following.START
+    return Following.WAKE if head["seq"] > head["handled"] else Following.NOTHING
+
+
+def execution_name(head: Mapping[str, Any]) -> str:
+    """The execution of a head's generation: at most 80 characters, unique for 90 days."""
+    return f"{head['batch']}-{head['uid']}-{head['generation']}"
+
+
+class Repair(Enum):
+    """What the reconciler finds."""
+
+    NOTHING = "nothing"
+    NUDGE = "rewrite the head: a record may be lost"
+    REBUILD = "raise the generation: the execution is lost"
+
+
+RUNNING = "RUNNING"
+FAILURES = frozenset({"FAILED", "TIMED_OUT"})
+
+
+def rebuild_wait(rebuilds: int) -> float:
+    """Seconds to wait after a rebuild before the next one, by how many failed in a row: at the most an hour."""
+    return 0.0 if rebuilds == 0 else min(60.0 * 2**rebuilds, 3_600.0)
+
+
+def what_to_repair(
+    head: Mapping[str, Any],
+    execution: str | None,
+    *,
+    idle_seconds: float,
+    stall_seconds: float,
+    since_rebuilt: float = float("inf"),
+) -> Repair:
+    """What the reconciler does for an open head.
+
+    Args:
+        head: the head, read consistently.
+        execution: the status of this generation's execution, None where there is none.
+        idle_seconds: how long ago the head was last moved by an event or a park.
+        stall_seconds: how long a handler may take with all its retries.
+        since_rebuilt: how long ago the generation was last raised.
+    """
+    if not head.get("open"):
+        return Repair.NOTHING
+    if execution is None:
+        return Repair.NUDGE
+    parked = head.get("parkedGeneration") == head["generation"]
+    pending = head["seq"] > head["handled"]
+    if execution == RUNNING:
+        if parked and not pending:
+            return Repair.NOTHING
+        if idle_seconds > stall_seconds:
+            return Repair.REBUILD
+        return Repair.NUDGE if parked else Repair.NOTHING
+    wait = rebuild_wait(head.get("rebuilds", 0)) if execution in FAILURES else 0.0
+    return Repair.REBUILD if since_rebuilt >= wait else Repair.NOTHING

@@ -1,0 +1,504 @@
+"""The table: the only module that speaks DynamoDB.
+
+Items, all under one partition key a batch (`BATCH#<project>#<batch>`) or project (`PROJECT#<project>`):
+
+| sort key | what |
+| --- | --- |
+| `HEAD` | where it stands; bounded, whatever the number of events |
+| `EVENT#<seq>` | one status change, never written twice |
+| `COMMAND#<key>` | the answer that a command was given, so that a duplicate is answered as the first was |
+
+and, under keys of their own, `OUTPUT#<uri>` (which batch an output location belongs to) and
+`TRANSFERS#<provider>` (the line of the batches in data transfer).
+
+Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
+and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`
+and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `nudgedAt`. So a park never collides with a command.
+
+Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a transaction that
+meets another one on an item is cancelled with `TransactionConflict` and is tried again here ("Amazon DynamoDB
+Transactions: How it works").
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gtplus_runtime.commands import Command, Event, Superseded, evolve
+from gtplus_runtime.problems import Problem, Refused
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+HEAD = "HEAD"
+OPEN = "open"
+TRIES = 8
+"""How often a command is decided anew when another one came between; each try waits a little longer."""
+
+
+class Busy(Exception):
+    """Too many others wrote to the same batch at the same time: nothing was changed, try again."""
+
+
+class Key(NamedTuple):
+    """What an item is of: a project, or one of its batches."""
+
+    project: str
+    batch: str | None = None
+
+    @property
+    def pk(self) -> str:
+        """The partition key."""
+        return f"PROJECT#{self.project}" if self.batch is None else f"BATCH#{self.project}#{self.batch}"
+
+    @staticmethod
+    def parse(pk: str) -> "Key | None":
+        """The key back from a partition key, or None if it is of neither."""
+        match pk.split("#"):
+            case ["PROJECT", project]:
+                return Key(project)
+            case ["BATCH", project, batch]:
+                return Key(project, batch)
+        return None
+
+
+class Store:
+    """Reads and writes the table.
+
+    Args:
+        table: its name.
+        client: a DynamoDB client.
+    """
+
+    def __init__(self, table: str, client: "DynamoDBClient") -> None:
+        self._table = table
+        self._client = client
+
+    def head(self, key: Key) -> dict[str, Any] | None:
+        """The head, read consistently; None where there is none."""
+        return self._get(key.pk, HEAD)
+
+    def event(self, key: Key, seq: int) -> dict[str, Any] | None:
+        """One event, read consistently."""
+        return self._get(key.pk, _event_sk(seq))
+
+    def events(self, key: Key) -> list[dict[str, Any]]:
+        """Every event, oldest first."""
+        return list(
+            self._query(
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+                ExpressionAttributeValues={":pk": {"S": key.pk}, ":prefix": {"S": "EVENT#"}},
+                ConsistentRead=True,
+            )
+        )
+
+    def projects(self) -> list[dict[str, Any]]:
+        """The heads of all projects, newest first; up to a second old."""
+        return self._list("PROJECTS")
+
+    def batches(self, project: str) -> list[dict[str, Any]]:
+        """The heads of all batches of a project, newest first; up to a second old."""
+        return self._list(f"BATCHES#{project}")
+
+    def open_batches(self) -> Iterator[Key]:
+        """The keys of all batches whose end has not been handled."""
+        for item in self._query(
+            IndexName="open",
+            KeyConditionExpression="#open = :open",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":open": {"S": OPEN}},
+        ):
+            key = Key.parse(item["pk"])
+            if key is not None:
+                yield key
+
+    def answered(self, key: Key, command_key: str, fingerprint: str) -> dict[str, Any] | None:
+        """The answer that a command with this key was given before.
+
+        Raises:
+            Refused: where the key was used for another command.
+        """
+        item = self._get(key.pk, f"COMMAND#{command_key}")
+        if item is None:
+            return None
+        if item["fingerprint"] != fingerprint:
+            raise Refused(
+                409,
+                "this idempotency key was used for another command",
+                [Problem("Idempotency-Key", "one key for one command", command_key, "send a new key")],
+            )
+        return dict(json.loads(item["answer"]))
+
+    def decide(
+        self,
+        key: Key,
+        command: Command,
+        decide: Callable[[dict[str, Any] | None], list[Event]],
+        *,
+        command_key: str | None = None,
+        fingerprint: str = "",
+        generation: int | None = None,
+        require_project: tuple[str, ...] = (),
+        claim_output: str | None = None,
+    ) -> dict[str, Any]:
+        """Decide on a command and write its events, the head and its answer in one transaction.
+
+        Args:
+            key: what the command is about.
+            command: the command, whose form becomes the head's when it is the first.
+            decide: gives the events for a head, or raises; it is called anew when somebody else came between.
+            command_key: the key by which a duplicate is known; None for a handler, whose events name their cause.
+            fingerprint: a hash of the command, so that a key is not used for another one.
+            generation: for a handler: the generation it runs in; in any other nothing is written.
+            require_project: project statuses of which the project must have one at the moment of writing.
+            claim_output: an output location that must belong to no other batch.
+
+        Returns:
+            The head as it is after the command.
+
+        Raises:
+            Refused: as `decide` does, and where the output location is another batch's.
+            Superseded: for a handler of an older generation.
+            Busy: where others came between every time.
+        """
+        for attempt in range(TRIES):
+            head = self.head(key)
+            if generation is not None and head and head["generation"] != generation:
+                raise Superseded(f"generation {head['generation']} follows {generation}")
+            events = decide(head)
+            if not events and head is not None:
+                return head
+            after, items = self._writes(key, command, head, events, generation)
+            guards: list[tuple[str, dict[str, Any]]] = []
+            if command_key is not None:
+                answer = json.dumps(public(after))
+                command_item = {
+                    "pk": key.pk,
+                    "sk": f"COMMAND#{command_key}",
+                    "fingerprint": fingerprint,
+                    "answer": answer,
+                    "at": command.at,
+                }
+                guards.append(("command", {"Put": self._put_once(command_item)}))
+            if require_project:
+                guards.append(("project", {"ConditionCheck": self._project_check(key.project, require_project)}))
+            if claim_output is not None:
+                claim = {"pk": f"OUTPUT#{claim_output}", "sk": HEAD, "project": key.project, "batch": key.batch}
+                guards.append(("output", {"Put": self._put_once(claim)}))
+            cancelled = self._transact([*items, *(item for _, item in guards)])
+            if cancelled is None:
+                return after
+            failed = {
+                name for (name, _), code in zip(guards, cancelled[len(items) :], strict=True) if code == CONDITION
+            }
+            if "command" in failed:
+                # The first of two duplicates won: the answer is there now.
+                return self.answered(key, command_key or "", fingerprint) or after
+            if "output" in failed:
+                raise Refused(
+                    409,
+                    "another batch has this output location",
+                    [Problem("output", "one batch for one location", claim_output or "", "choose another prefix")],
+                )
+            # A project that left its status is seen by `decide` on the next try, as is a head that moved.
+            time.sleep(min(0.02 * 2**attempt, 0.5))
+        raise Busy(f"{key.pk} is written by too many at once")
+
+    def note(
+        self, key: Key, generation: int, facts: Mapping[str, Any], objects: Mapping[str, int] | None = None
+    ) -> None:
+        """Keep what a handler found on the head, unless a newer generation has begun.
+
+        Raises:
+            Superseded: where one has.
+        """
+        changed = {f"facts.{name}": value for name, value in facts.items()}
+        changed |= {f"objects.{name}": value for name, value in (objects or {}).items()}
+        update = _Update(self._table, key.pk, changed)
+        update.condition("generation = :generation", generation=generation)
+        try:
+            self._client.update_item(**update.arguments())
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise Superseded(f"a newer generation than {generation} has begun") from None
+
+    def output_owner(self, uri: str) -> Key | None:
+        """The batch that an output location belongs to."""
+        item = self._get(f"OUTPUT#{uri}", HEAD)
+        return Key(item["project"], item["batch"]) if item else None
+
+    def nudge(self, key: Key, at: str) -> None:
+        """Rewrite the head so that the stream tells of it once more."""
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key(key.pk, HEAD),
+            UpdateExpression="SET nudgedAt = :at",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":at": {"S": at}},
+        )
+
+    def raise_generation(self, key: Key, current: int, at: str, *, failed: bool) -> bool:
+        """Begin a new generation, which a new execution follows; False where somebody else has done so.
+
+        Args:
+            key: the batch.
+            current: the generation seen; only that one is followed.
+            at: the time.
+            failed: whether the last one failed, which is counted until the next park.
+        """
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(key.pk, HEAD),
+                UpdateExpression="SET generation = :next, rebuiltAt = :at, "
+                "rebuilds = if_not_exists(rebuilds, :zero) + :failed",
+                ConditionExpression="generation = :current",
+                ExpressionAttributeValues=_pack(
+                    {":next": current + 1, ":current": current, ":at": at, ":zero": 0, ":failed": int(failed)}
+                ),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def transfers(self, provider: str) -> list[Key]:
+        """The line of a provider's batches, first come first served: those within its limit are in transfer."""
+        item = self._get(f"TRANSFERS#{provider}", HEAD) or {}
+        return [Key(*entry.split("#")) for entry in item.get("line", [])]
+
+    def join_transfers(self, provider: str, key: Key) -> list[Key]:
+        """Join the end of the line, or keep the place there; returns the line."""
+        line = self.transfers(provider)
+        return line if key in line else self._change_line(provider, lambda now: now if key in now else [*now, key])
+
+    def leave_transfers(self, provider: str, key: Key) -> list[Key]:
+        """Leave the line; returns it. Leaving twice is leaving once."""
+        line = self.transfers(provider)
+        return line if key not in line else self._change_line(provider, lambda now: [k for k in now if k != key])
+
+    def _change_line(self, provider: str, change: Callable[[list[Key]], list[Key]]) -> list[Key]:
+        for attempt in range(TRIES):
+            item = self._get(f"TRANSFERS#{provider}", HEAD)
+            version = item["version"] if item else 0
+            line = change([Key(*entry.split("#")) for entry in item["line"]] if item else [])
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(f"TRANSFERS#{provider}", HEAD),
+                    UpdateExpression="SET #line = :line, version = :next",
+                    ConditionExpression="attribute_not_exists(pk) OR version = :version",
+                    ExpressionAttributeNames={"#line": "line"},
+                    ExpressionAttributeValues=_pack(
+                        {
+                            ":line": [f"{key.project}#{key.batch}" for key in line],
+                            ":version": version,
+                            ":next": version + 1,
+                        }
+                    ),
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                time.sleep(min(0.02 * 2**attempt, 0.5))
+            else:
+                return line
+        raise Busy(f"the line of {provider} is written by too many at once")
+
+    def _writes(
+        self, key: Key, command: Command, head: dict[str, Any] | None, events: list[Event], generation: int | None
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The head as it will be, and the items of the transaction: an event each, and one update of the head."""
+        after: dict[str, Any] = {"facts": {}, "objects": {}} | (head or _new_head(key, command))
+        changed: dict[str, Any] = {} if head else {k: v for k, v in after.items() if k not in ("pk", "sk")}
+        items: list[dict[str, Any]] = []
+        for event in events:
+            changes = evolve(after if event.seq > 1 else None, event)
+            entries = {name: changes.pop(name) for name in ("facts", "objects")}
+            changed |= changes
+            after |= changes
+            for name, values in entries.items():
+                after[name] = {k: v for k, v in {**after[name], **values}.items() if v is not None}
+                # A map that is there already is changed entry by entry: a handler may be writing beside.
+                changed |= {f"{name}.{k}": v for k, v in values.items()} if head else {name: after[name]}
+            item = {"pk": key.pk, "sk": _event_sk(event.seq), **event._asdict(), "actor": event.actor._asdict()}
+            items.append({"Put": self._put_once(item | {"data": dict(event.data)})})
+        after = {name: value for name, value in after.items() if value is not None}
+        update = _Update(self._table, key.pk, changed)
+        if head is None:
+            update.condition("attribute_not_exists(pk)")
+        else:
+            update.condition("seq = :seen", seen=head["seq"])
+        if generation is not None:
+            update.condition("generation = :generation", generation=generation)
+        return after, [*items, {"Update": update.arguments()}]
+
+    def _transact(self, items: list[Any]) -> list[str] | None:
+        """None when written, else the reason of each item."""
+        try:
+            self._client.transact_write_items(TransactItems=items)
+        except self._client.exceptions.TransactionCanceledException as error:
+            return [reason.get("Code", "None") for reason in error.response["CancellationReasons"]]
+        return None
+
+    def _put_once(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        return {"TableName": self._table, "Item": _pack(item), "ConditionExpression": "attribute_not_exists(pk)"}
+
+    def _project_check(self, project: str, statuses: tuple[str, ...]) -> dict[str, Any]:
+        values = {f":status{number}": {"S": status} for number, status in enumerate(statuses)}
+        return {
+            "TableName": self._table,
+            "Key": _key(Key(project).pk, HEAD),
+            "ConditionExpression": f"#status IN ({', '.join(values)})",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": values,
+        }
+
+    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
+        return _unpack(answer["Item"]) if "Item" in answer else None
+
+    def _list(self, name: str) -> list[dict[str, Any]]:
+        return list(
+            self._query(
+                IndexName="list",
+                KeyConditionExpression="#list = :list",
+                ExpressionAttributeNames={"#list": "list"},
+                ExpressionAttributeValues={":list": {"S": name}},
+                ScanIndexForward=False,
+            )
+        )
+
+    def _query(self, **arguments: Any) -> Iterator[dict[str, Any]]:
+        for page in self._client.get_paginator("query").paginate(TableName=self._table, **arguments):
+            for item in page["Items"]:
+                yield _unpack(item)
+
+
+CONDITION = "ConditionalCheckFailed"
+
+
+class _Update:
+    """The arguments of an update of a head, from its changed attributes; `facts.sample` is an entry of a map."""
+
+    def __init__(self, table: str, pk: str, changed: Mapping[str, Any]) -> None:
+        self._table, self._pk = table, pk
+        self._names: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+        self._sets: list[str] = []
+        self._removes: list[str] = []
+        self._conditions: list[str] = []
+        for number, (path, value) in enumerate(changed.items()):
+            parts = [f"#{part}" for part in path.split(".")]
+            self._names |= dict(zip(parts, path.split("."), strict=True))
+            if value is None:
+                self._removes.append(".".join(parts))
+            else:
+                self._sets.append(f"{'.'.join(parts)} = :v{number}")
+                self._values[f":v{number}"] = value
+
+    def condition(self, expression: str, **values: Any) -> None:
+        self._conditions.append(expression)
+        self._values |= {f":{name}": value for name, value in values.items()}
+
+    def arguments(self) -> dict[str, Any]:
+        clauses = [("SET", self._sets), ("REMOVE", self._removes)]
+        arguments: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": _key(self._pk, HEAD),
+            "UpdateExpression": " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses if parts),
+            "ConditionExpression": " AND ".join(self._conditions),
+            "ExpressionAttributeNames": self._names,
+        }
+        return arguments | ({"ExpressionAttributeValues": _pack(self._values)} if self._values else {})
+
+
+_PUBLIC = (
+    "project",
+    "batch",
+    "status",
+    "round",
+    "seq",
+    "since",
+    "createdAt",
+    "requestedBy",
+    "actor",
+    "form",
+    "facts",
+    "objects",
+    "pausedFrom",
+    "failure",
+    "generation",
+)
+
+
+def public(head: Mapping[str, Any]) -> dict[str, Any]:
+    """What a caller of the API may see of a head: never the parked token."""
+    return {name: head[name] for name in _PUBLIC if head.get(name) is not None}
+
+
+def fingerprint(verb: str, actor: str, data: Mapping[str, Any]) -> str:
+    """A hash by which a duplicate is told from another command under the same key."""
+    return hashlib.sha256(json.dumps([verb, actor, data], sort_keys=True).encode()).hexdigest()
+
+
+def _new_head(key: Key, command: Command) -> dict[str, Any]:
+    head: dict[str, Any] = {
+        "pk": key.pk,
+        "sk": HEAD,
+        "project": key.project,
+        "form": dict(command.data),
+        "list": "PROJECTS" if key.batch is None else f"BATCHES#{key.project}",
+    }
+    if key.batch is not None:
+        # The uid tells this batch from an earlier one of its name in a table since deleted: execution names are
+        # held for 90 days.
+        head |= {"batch": key.batch, "uid": uuid.uuid4().hex[:8], "open": OPEN, "generation": 1, "handled": 0}
+    return head
+
+
+def _event_sk(seq: int) -> str:
+    return f"EVENT#{seq:08d}"
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _pack(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _pack_value(value) for name, value in item.items() if value is not None}
+
+
+def _pack_value(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": str(value)}
+        case int() | float() | Decimal():
+            return {"N": str(value)}
+        case Mapping():
+            return {"M": _pack(value)}
+        case list() | tuple():
+            return {"L": [_pack_value(entry) for entry in value]}
+        case None:
+            return {"NULL": True}
+    raise TypeError(f"no item holds {type(value).__name__}")
+
+
+def _unpack(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _unpack_value(value) for name, value in item.items()}
+
+
+def _unpack_value(value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    match kind:
+        case "N":
+            return int(content) if content.lstrip("-").isdigit() else float(content)
+        case "M":
+            return _unpack(content)
+        case "L":
+            return [_unpack_value(entry) for entry in content]
+        case "NULL":
+            return None
+    return content
