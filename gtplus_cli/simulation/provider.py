@@ -4,34 +4,27 @@ It reads and writes S3 with the project's data role only, and learns and reports
 that matters in memory: killed anywhere and started again, it goes on where the batch stands.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from gtplus_cli.simulation.ports import Client, Store, split_uri
 from gtplus_cli.simulation.workforce import Workforce
-from gtplus_cli.simulation.workorder import WorkOrder, output_manifest
+from gtplus_cli.simulation.workorder import Item, WorkOrder, output_manifest
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
 
 _LOG = logging.getLogger(__name__)
-_FOR_GOOD = {"NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObjectState", "403", "404"}
+_FOR_GOOD = {"NoSuchKey", "NoSuchBucket", "NotFound", "404", "AccessDenied", "Forbidden", "403", "InvalidObjectState"}
 _NAMED = 5
+_LONGEST_REASON = 1_000
 
 
 class _Unreadable(Exception):
     """An object that is not there or not ours to read: trying again would not help."""
-
-
-class _Input(NamedTuple):
-    """A line of the inventory."""
-
-    uri: str
-    etag: str
 
 
 class SimulatedProvider:
@@ -59,7 +52,7 @@ class SimulatedProvider:
         self._project = project
         self._workforce = workforce
         self._now = now
-        self._copies: dict[str, dict[_Input, bytes]] = {}
+        self._copies: dict[str, dict[Item, bytes]] = {}
         self._delivered: set[str] = set()
         self._troubles: dict[str, str] = {}
         self._steps: dict[str, Callable[[WorkOrder], str | None]] = {
@@ -133,14 +126,15 @@ class SimulatedProvider:
             # This status alone has a way to say so; later on people look at what the log says.
             if status != BatchStatus.DATA_TRANSFER_IN_PROGRESS:
                 raise
-            return self._report(batch, BatchStatus.DATA_TRANSFER_FAILED, reason=str(error))
+            return self._report(batch, BatchStatus.DATA_TRANSFER_FAILED, reason=str(error)[:_LONGEST_REASON])
 
     def _receive(self, order: WorkOrder) -> str:
         inputs = self._inventory(order)
         unreadable = []
         for item in inputs:
             try:
-                self._copy(order.batch, item)
+                if item.is_file:
+                    self._copy(order.batch, item)
             except _Unreadable as error:
                 unreadable.append(str(error))
         if unreadable:
@@ -154,19 +148,22 @@ class SimulatedProvider:
         return self._report(order.batch, BatchStatus.IN_PROGRESS, round=order.round)
 
     def _label(self, order: WorkOrder) -> str:
-        rejected = self._lines(order.rework) if order.rework else []
-        if rejected:
-            _LOG.info("simulated provider: %s: %d rejected; all is done again", order.batch, len(rejected))
+        if order.rework:
+            rejected = len(self._get(order.rework).splitlines())
+            _LOG.info("simulated provider: %s: %d rejected; all is done again", order.batch, rejected)
         inputs = self._inventory(order)
         images, unreadable = {}, {}
         for item in inputs:
             try:
-                images[item.uri] = self._copy(order.batch, item)
+                if item.is_file:
+                    images[item.source] = self._copy(order.batch, item)
+                else:
+                    unreadable[item.source] = "inline text: the simulated workforce labels images only"
             except _Unreadable as error:
-                unreadable[item.uri] = str(error)
+                unreadable[item.source] = str(error)
         work = self._workforce.label(images, with_care=order.round > 1)
         work.failed.update(unreadable)
-        self._put(order.manifest, output_manifest(order, [item.uri for item in inputs], work, self._now()))
+        self._put(order.manifest, output_manifest(order, inputs, work, self._now()))
         return self._report(
             order.batch,
             BatchStatus.READY_FOR_REVIEW,
@@ -195,17 +192,14 @@ class SimulatedProvider:
         reason = f": {body['reason']}" if "reason" in body else ""
         return f"reported {status}{reason}"
 
-    def _inventory(self, order: WorkOrder) -> list[_Input]:
-        return [_Input(line["source-ref"], line.get("etag", "")) for line in self._lines(order.inventory)]
+    def _inventory(self, order: WorkOrder) -> list[Item]:
+        return [Item.parse(line) for line in self._get(order.inventory).splitlines() if line.strip()]
 
-    def _lines(self, uri: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._get(uri).splitlines() if line.strip()]
-
-    def _copy(self, batch: str, item: _Input) -> bytes:
+    def _copy(self, batch: str, item: Item) -> bytes:
         # As the service keeps its own copy of what was transferred; after a restart it reads again.
         copies = self._copies.setdefault(batch, {})
         if item not in copies:
-            copies[item] = self._get(item.uri)
+            copies[item] = self._get(item.source)
         return copies[item]
 
     def _get(self, uri: str) -> bytes:

@@ -40,10 +40,11 @@ class SimulatedReviewer:
 
     def review(self, batch: str) -> list[Verdict]:
         """Reviews the sample of a batch that is ready for it, submits the verdicts, and returns them."""
-        sample = self._call("batch.sample", batch)["objects"]
-        answers = self._answers.for_sample(entry["object"] for entry in sample)
-        verdicts = [_verdict(entry, answers.label_of(entry["object"])) for entry in sample]
-        self._call("batch.review", batch, verdicts=[_body(verdict) for verdict in verdicts])
+        sample = self._call("batch.sample", batch)
+        answers = self._answers.for_sample(entry["object"] for entry in sample["objects"])
+        verdicts = [_verdict(entry, answers.label_of(entry["object"])) for entry in sample["objects"]]
+        bodies = [_body(verdict) for verdict in verdicts]
+        self._call("batch.review", batch, round=sample["round"], verdicts=bodies)
         wrong = sum(not verdict.correct for verdict in verdicts)
         _LOG.info("simulated reviewer: %s: %d of %d are wrong", batch, wrong, len(verdicts))
         return verdicts
@@ -58,15 +59,16 @@ class SimulatedReviewer:
             ValueError: if the proposal is neither of the two.
         """
         shown = self._call("batch.show", batch)
-        if shown["status"] != BatchStatus.REVIEW_COMPLETE:
+        review = shown.get("review")
+        # The status comes first; what the review shows is there a moment later.
+        if shown["status"] != BatchStatus.REVIEW_COMPLETE or not review:
             return None
-        review = shown["review"]
         proposal = str(review["proposal"])
         if proposal == "accept":
-            self._call("batch.accept", batch)
+            self._call("batch.accept", batch, round=shown["round"])
         elif proposal == "reject":
             reason = f"{review['wrong']} of the {review['sampled']} objects of the sample are labeled wrong"
-            self._call("batch.reject", batch, reason=reason)
+            self._call("batch.reject", batch, round=shown["round"], reason=reason)
         else:
             raise ValueError(f"the review of {batch} proposes {proposal!r}: neither accept nor reject")
         _LOG.info("simulated reviewer: %s: %s", batch, proposal)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 from gtplus_cli.simulation.workforce import Label, Work
 
 _VERSION = 1
+_OF_INVENTORY = {"size", "etag", "modified"}
 
 
 class WorkOrder(NamedTuple):
@@ -60,23 +61,47 @@ class WorkOrder(NamedTuple):
         return f"simulated/{self.project}/{self.batch}/round-{self.round}"
 
 
-def output_manifest(order: WorkOrder, objects: Iterable[str], work: Work, created: datetime) -> bytes:
+class Item(NamedTuple):
+    """A line of the inventory: one object to label.
+
+    Attributes:
+        source: its S3 URI, or its inline text.
+        is_file: whether it is the former.
+        etag: of the file.
+        carried: the customer's line as JSON, which the output carries through.
+    """
+
+    source: str
+    is_file: bool
+    etag: str
+    carried: str
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self:
+        """Reads a line of the inventory."""
+        entry: dict[str, Any] = json.loads(line)
+        is_file = "source-ref" in entry
+        carried = json.dumps({name: value for name, value in entry.items() if name not in _OF_INVENTORY})
+        return cls(entry["source-ref" if is_file else "source"], is_file, entry.get("etag", ""), carried)
+
+
+def output_manifest(order: WorkOrder, items: Iterable[Item], work: Work, created: datetime) -> bytes:
     """Writes a round's output: Ground Truth's augmented manifest of an image classification.
 
     An object that could not be labeled keeps its line, with the reason in its metadata and no label.
     """
-    return b"".join(line.encode() + b"\n" for line in _lines(order, objects, work, created))
+    return b"".join(line.encode() + b"\n" for line in _lines(order, items, work, created))
 
 
-def _lines(order: WorkOrder, objects: Iterable[str], work: Work, created: datetime) -> Iterator[str]:
+def _lines(order: WorkOrder, items: Iterable[Item], work: Work, created: datetime) -> Iterator[str]:
     about = {
         "type": "groundtruth/image-classification",
         "human-annotated": "yes",
         "creation-date": created.strftime("%Y-%m-%dT%H:%M:%S.%f"),
         "job-name": order.job_name,
     }
-    for obj in objects:
-        yield json.dumps({"source-ref": obj, **_label(order.label_attribute, work, obj, about)})
+    for item in items:
+        yield json.dumps(json.loads(item.carried) | _label(order.label_attribute, work, item.source, about))
 
 
 def _label(attribute: str, work: Work, obj: str, about: Mapping[str, str]) -> dict[str, Any]:

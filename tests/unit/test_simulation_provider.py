@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gtplus_cli.simulation import Label, SimulatedProvider, Workforce, digits
+from gtplus_runtime.forms import check_form
 from gtplus_runtime.lifecycle import BATCH, Duty
 
 PROJECT, BATCH_NAME = "street-signs", "digits-001"
@@ -88,6 +89,7 @@ class World:
         if route == "batch.show":
             return self._unless_killed(lambda: dict(self.batches[batch]))
         assert route == "batch.report"
+        assert check_form(route, body) == []
         return self._unless_killed(lambda: self._report(batch, body))
 
     def _report(self, batch: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -287,6 +289,17 @@ def test_of_many_reasons_the_first_five_are_named() -> None:
     assert reason.count("cannot read") == 5
 
 
+def test_a_reason_fits_the_report() -> None:
+    world = World()
+    world.batch()
+    lines = [json.dumps({"source-ref": f"s3://street-data/raw/{number}{'x' * 900}.png"}) for number in range(3)]
+    world.objects[f"s3://street-data/labels/{BATCH_NAME}/inventory.jsonl"] = "\n".join(lines).encode()
+
+    world.provider().work_once()
+
+    assert len(check_form("batch.report", world.reports[0])) == 0
+
+
 @pytest.mark.parametrize("code", ["SlowDown", "InternalError", "ExpiredToken"])
 def test_a_passing_failure_of_s3_does_not_fail_the_transfer(code: str) -> None:
     world = World()
@@ -315,6 +328,23 @@ def test_an_object_that_vanishes_or_is_no_image_fails_alone() -> None:
     assert all("digit" not in line for line in lines[:2])
     assert "NoSuchKey" in lines[0]["digit-metadata"]["failure-reason"]
     assert "not a readable image" in lines[1]["digit-metadata"]["failure-reason"]
+
+
+def test_inline_text_is_not_labeled_and_the_customers_own_keys_are_carried_through() -> None:
+    world = World()
+    world.batch()
+    known = json.dumps({"source-ref": next(iter(inputs())), "street": "Elm", "size": 1, "etag": "e", "modified": "m"})
+    world.objects[f"s3://street-data/labels/{BATCH_NAME}/inventory.jsonl"] = f'{known}\n{{"source": "a 5"}}'.encode()
+    provider = world.provider()
+    for _ in range(3):
+        provider.work_once()
+
+    file, text = manifest(world, 1)
+    assert list(file) == ["source-ref", "street", "digit", "digit-metadata"]
+    assert file["street"] == "Elm"
+    assert list(text) == ["source", "digit-metadata"]
+    assert "images only" in text["digit-metadata"]["failure-reason"]
+    assert world.reports[-1]["objects"] == {"completed": 1, "failed": 1}
 
 
 def test_one_bad_batch_does_not_stop_another() -> None:

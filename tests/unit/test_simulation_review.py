@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import gtplus_cli.simulation
 from gtplus_cli.simulation import Answers, OutsideSample, SimulatedReviewer, Verdict, measure
+from gtplus_runtime.forms import check_form
 
 OBJECTS = [f"s3://street-data/raw/digit-{number:04}.png" for number in range(10)]
 TRUTH = {f"digit-{number:04}.png": number for number in range(10)}
@@ -28,6 +29,7 @@ class Api:
         name = route.removeprefix("batch.")
         if name in self.answers:
             return self.answers[name]
+        assert check_form(route, body) == []
         self.commands.append((name, body))
         return {}
 
@@ -50,18 +52,19 @@ def test_the_reviewer_judges_by_the_true_labels() -> None:
         (
             "review",
             {
+                "round": 1,
                 "verdicts": [
                     {"object": OBJECTS[5], "correct": False, "reason": "shows a 5, labeled 3"},
                     {"object": OBJECTS[6], "correct": True},
                     {"object": OBJECTS[7], "correct": False, "reason": "shows a 7, not labeled"},
-                ]
+                ],
             },
         )
     ]
 
 
 @settings(deadline=None)
-@given(st.sets(st.sampled_from(OBJECTS)))
+@given(st.sets(st.sampled_from(OBJECTS), min_size=1))
 def test_the_reviewer_asks_for_the_objects_of_the_sample_and_no_others(sampled: set[str]) -> None:
     answers = Answers(TRUTH)
     api = Api(sample=sample_of(dict.fromkeys(sampled, 1)))
@@ -91,12 +94,13 @@ def test_an_object_outside_the_sample_is_refused_and_recorded(sampled: set[str],
 @pytest.mark.parametrize(
     ("proposal", "command"),
     [
-        ("accept", ("accept", {})),
-        ("reject", ("reject", {"reason": "7 of the 50 objects of the sample are labeled wrong"})),
+        ("accept", ("accept", {"round": 2})),
+        ("reject", ("reject", {"round": 2, "reason": "7 of the 50 objects of the sample are labeled wrong"})),
     ],
 )
 def test_the_reviewer_decides_as_the_review_proposes(proposal: str, command: object) -> None:
-    api = Api(show={"status": "Review complete", "review": {"sampled": 50, "wrong": 7, "proposal": proposal}})
+    review = {"sampled": 50, "wrong": 7, "proposal": proposal}
+    api = Api(show={"status": "Review complete", "round": 2, "review": review})
 
     assert SimulatedReviewer(api, Answers(TRUTH), "street-signs").decide("digits-001") == proposal
     assert api.commands == [command]
@@ -106,6 +110,13 @@ def test_the_reviewer_decides_as_the_review_proposes(proposal: str, command: obj
 def test_nothing_is_decided_before_the_review_is_complete_or_after_the_decision(status: str) -> None:
     # An old review may still stand there from the round before.
     api = Api(show={"status": status, "review": {"sampled": 50, "wrong": 7, "proposal": "reject"}})
+
+    assert SimulatedReviewer(api, Answers(TRUTH), "street-signs").decide("digits-001") is None
+    assert not api.commands
+
+
+def test_nothing_is_decided_before_the_review_shows_anything() -> None:
+    api = Api(show={"status": "Review complete", "round": 1, "review": None})
 
     assert SimulatedReviewer(api, Answers(TRUTH), "street-signs").decide("digits-001") is None
     assert not api.commands
