@@ -32,9 +32,18 @@ from gtplus_cli.local.toolchain import Announce, Toolchain, silent, timed
 
 HOST = "127.0.0.1"
 
+# The emulator's own main() would listen on port 443, too, where it may; its server alone does not. A client that keeps
+# its connection open, as boto3 does, would delay the end by the 30 s that TLS grants it to say goodbye.
+_SERVER = """
+import asyncio.constants
+asyncio.constants.SSL_SHUTDOWN_TIMEOUT = 0.5
+from hypercorn.__main__ import main
+main()
+"""
 _START_SECONDS = 30.0
-_STOP_SECONDS = 15.0
-_POLL_SECONDS = 0.05
+_SAVE_SECONDS = 15.0
+_END_SECONDS = 5.0
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,9 @@ class LocalCloud:
             port = self._port
             if self._keep and port is None and (last := self._record()) is not None:
                 port = last.port
+            self._record_file.unlink(
+                missing_ok=True
+            )  # nobody may take the last one's for ours, and its process for ours
             if not self._keep:
                 shutil.rmtree(self._data, ignore_errors=True)
             with _listening(port) as listener:
@@ -149,27 +161,36 @@ class LocalCloud:
     def stop(self, announce: Announce = silent) -> bool:
         """Stops it, with its Lambda functions, if it runs.
 
-        One that keeps its state is given 15 seconds to save it; a second Ctrl-C ends it at once.
+        One that keeps its state is given time to save it; a second Ctrl-C ends it at once.
 
         Returns:
             Whether it ran.
+
+        Raises:
+            LocalCloudError: It had to be ended before it had saved its state.
         """
         running = self.status()
         if running is None:
             return False
         with timed("stop local cloud", announce):
+            saved = not running.keep  # then there is nothing to save, and nothing to wait for
             try:
-                if running.keep:  # otherwise there is nothing to save, and nothing to wait for
+                if running.keep:
                     os.kill(running.pid, signal.SIGTERM)
-                    self._wait_until_ended(_STOP_SECONDS)
+                    saved = self._wait_until_ended(_SAVE_SECONDS)
             finally:
                 kill_group(running.pid)
-                self._wait_until_ended(_STOP_SECONDS)
+                self._wait_until_ended(_END_SECONDS)
                 if self._process is not None:
                     self._process.wait()
                     self._process = None
             if not running.keep:
                 shutil.rmtree(self._data, ignore_errors=True)
+        if not saved:
+            raise LocalCloudError(
+                f"The local cloud had not ended after {_SAVE_SECONDS:.0f} s and was stopped the hard way.",
+                hint=f"What it had not saved is lost. Its output: {self._log}",
+            )
         return True
 
     def status(self) -> Running | None:
@@ -270,9 +291,8 @@ class LocalCloud:
         }
         if self._lambda_concurrency is not None:
             environment["LAMBDA_ACCOUNT_CONCURRENCY"] = str(self._lambda_concurrency)
-        # The emulator's own main() would listen on port 443, too, where it may; its server alone does not.
         command = [
-            *(str(self.tools.python), "-m", "hypercorn", "ministack.app:app", "--workers", "0"),
+            *(str(self.tools.python), "-c", _SERVER, "ministack.app:app", "--workers", "0"),
             *("--bind", f"fd://{listener.fileno()}", "--keep-alive", "75", "--graceful-timeout", "1"),
             *("--certfile", str(self.tools.certificate), "--keyfile", str(self.tools.key)),
         ]
@@ -304,10 +324,13 @@ class LocalCloud:
             hint=f"All of its output: {self._log}",
         )
 
-    def _wait_until_ended(self, seconds: float) -> None:
+    def _wait_until_ended(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while self.status() is not None and time.monotonic() < deadline:
+        while self.status() is not None:
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(_POLL_SECONDS)
+        return True
 
     def _running(self) -> Running:
         running = self.status()

@@ -57,10 +57,21 @@ class Profiles:
         Args:
             roles: By the name of the profile. A bare ARN is assumed by `root`, which the role's trust policy has to
                 allow, as it would any other. The session bears the name of the profile.
+
+        Raises:
+            ValueError: A role is to be called `root`.
         """
+        if ROOT in roles:
+            raise ValueError(f'"{ROOT}" is the account\'s own profile: give the role {roles[ROOT]} another name.')
         config = configparser.RawConfigParser()
         for name, role in ({ROOT: ""} | dict(roles)).items():
-            common = {"region": self.region, "endpoint_url": self.endpoint, "ca_bundle": str(self.ca_bundle)}
+            common = {
+                "region": self.region,
+                "endpoint_url": self.endpoint,
+                "ca_bundle": str(self.ca_bundle),
+                # An HTTP API's address of AWS leads nowhere here; our client reads this setting.
+                "gtplus_api_url": f"{self.endpoint}/_aws/execute-api/{{api_id}}/$default",
+            }
             config[f"profile {name}"] = common | _credentials(name, role)
         partial = self.file.with_suffix(".partial")
         with partial.open("w") as out:
@@ -108,7 +119,7 @@ class _Session(botocore.session.Session):
 
     def __init__(self, profiles: Profiles, profile: str) -> None:
         super().__init__(profile=profile)
-        self._profiles = profiles
+        self._endpoint = profiles.endpoint
         for variable, value in (
             ("config_file", str(profiles.file)),
             ("credentials_file", os.devnull),
@@ -119,8 +130,7 @@ class _Session(botocore.session.Session):
         self.set_default_client_config(Config(proxies={}))  # 127.0.0.1 is never reached through a proxy
 
     def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("endpoint_url") is None and len(args) < 5:
-            kwargs["endpoint_url"] = self._profiles.endpoint
+        kwargs["endpoint_url"] = kwargs.get("endpoint_url") or self._endpoint
         return super().create_client(service_name, *args, **kwargs)
 
 
