@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from gtplus_cli.simulation.workforce import Label, Work
+from gtplus_runtime.manifest import FROZEN
 
 _VERSION = 1
-_OF_INVENTORY = {"size", "etag", "modified"}
 
 
 class WorkOrder(NamedTuple):
@@ -81,7 +81,7 @@ class Item(NamedTuple):
         """Reads a line of the inventory."""
         entry: dict[str, Any] = json.loads(line)
         is_file = "source-ref" in entry
-        carried = json.dumps({name: value for name, value in entry.items() if name not in _OF_INVENTORY})
+        carried = json.dumps({name: value for name, value in entry.items() if name != FROZEN})
         return cls(entry["source-ref" if is_file else "source"], is_file, entry.get("etag", ""), carried)
 
 

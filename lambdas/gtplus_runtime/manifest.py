@@ -27,6 +27,9 @@ class Found(NamedTuple):
     modified: str
 
 
+FROZEN = "gtplus-frozen"
+"""The key of an inventory line that holds what was found; all other keys are the customer's own."""
+
 Lookup = Callable[[str, list[str]], dict[str, Found]]
 """Finds objects: bucket and keys in, what is there out."""
 
@@ -217,7 +220,7 @@ def _add(
         inventory.refuse("file too large", Problem(f"line {number}", rule, f"{uri}: {there.size:,}", "make it smaller"))
         return
     inventory.size += there.size
-    inventory.lines.append({**entry, "size": there.size, "etag": there.etag, "modified": there.modified})
+    inventory.lines.append({**entry, FROZEN: there._asdict()})
 
 
 def _check_whole(inventory: Inventory, place: Place) -> None:

@@ -9,6 +9,15 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+HANDLER_TIMEOUT_SECONDS = 300
+"""How long a status handler may run."""
+
+HANDLER_ATTEMPTS = 4
+"""How often the state machine runs a handler that fails, in one generation."""
+
+STALL_SECONDS = 1.5 * HANDLER_TIMEOUT_SECONDS * HANDLER_ATTEMPTS
+"""Without progress for longer than a handler takes with all its retries, an execution is taken for lost."""
+
 
 class Following(Enum):
     """What the table's state asks for."""
@@ -55,7 +64,6 @@ def what_to_repair(
     execution: str | None,
     *,
     idle_seconds: float,
-    stall_seconds: float,
     since_rebuilt: float = float("inf"),
 ) -> Repair:
     """What the reconciler does for an open head.
@@ -64,7 +72,6 @@ def what_to_repair(
         head: the head, read consistently.
         execution: the status of this generation's execution, None where there is none.
         idle_seconds: how long ago the head was last moved by an event or a park.
-        stall_seconds: how long a handler may take with all its retries.
         since_rebuilt: how long ago the generation was last raised.
     """
     if not head.get("open"):
@@ -76,7 +83,7 @@ def what_to_repair(
     if execution == RUNNING:
         if parked and not pending:
             return Repair.NOTHING
-        if idle_seconds > stall_seconds:
+        if idle_seconds > STALL_SECONDS:
             return Repair.REBUILD
         return Repair.NUDGE if parked else Repair.NOTHING
     wait = rebuild_wait(head.get("rebuilds", 0)) if execution in FAILURES else 0.0

@@ -13,7 +13,8 @@ and, under keys of their own, `OUTPUT#<uri>` (which batch an output location bel
 
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
 and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`
-and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `nudgedAt`. So a park never collides with a command.
+and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `nudgedAt`. So a park never collides with
+a command.
 
 Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a transaction that
 meets another one on an item is cancelled with `TransactionConflict` and is tried again here ("Amazon DynamoDB

@@ -74,7 +74,7 @@ class World:
             "manifest": f"{folder}/round-{round_}/output.manifest",
             "delivery": f"{folder}/output.manifest",
         }
-        lines = [{"source-ref": uri, "size": len(image), "etag": "e"} for uri, image in inputs().items()]
+        lines = [{"source-ref": uri, "gtplus-frozen": {"size": len(image), "etag": "e", "modified": "m"}} for uri, image in inputs().items()]
         self.objects[f"{folder}/inventory.jsonl"] = "\n".join(map(json.dumps, lines)).encode()
         self.objects[f"{folder}/rework.jsonl"] = (
             b'{"source-ref":"s3://street-data/raw/digit-0000.png","reason":"a 0"}\n'
@@ -333,14 +333,14 @@ def test_an_object_that_vanishes_or_is_no_image_fails_alone() -> None:
 def test_inline_text_is_not_labeled_and_the_customers_own_keys_are_carried_through() -> None:
     world = World()
     world.batch()
-    known = json.dumps({"source-ref": next(iter(inputs())), "street": "Elm", "size": 1, "etag": "e", "modified": "m"})
+    known = json.dumps({"source-ref": next(iter(inputs())), "street": "Elm", "size": 1, "gtplus-frozen": {}})
     world.objects[f"s3://street-data/labels/{BATCH_NAME}/inventory.jsonl"] = f'{known}\n{{"source": "a 5"}}'.encode()
     provider = world.provider()
     for _ in range(3):
         provider.work_once()
 
     file, text = manifest(world, 1)
-    assert list(file) == ["source-ref", "street", "digit", "digit-metadata"]
+    assert list(file) == ["source-ref", "street", "size", "digit", "digit-metadata"]
     assert file["street"] == "Elm"
     assert list(text) == ["source", "digit-metadata"]
     assert "images only" in text["digit-metadata"]["failure-reason"]

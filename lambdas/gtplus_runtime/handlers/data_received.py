@@ -1,6 +1,7 @@
 """*Data received*: free the slot, and look whether the input is still what was frozen."""
 
 from gtplus_runtime.handling import Batch, on_status
+from gtplus_runtime.manifest import FROZEN
 from gtplus_runtime.places import split_uri
 
 
@@ -12,7 +13,7 @@ def handler(batch: Batch) -> None:
     for entry in batch.objects.lines(batch.facts["inventory"]):
         if "source-ref" in entry:
             bucket, key = split_uri(entry["source-ref"])
-            frozen.setdefault(bucket, {})[key] = entry["etag"]
+            frozen.setdefault(bucket, {})[key] = entry[FROZEN]["etag"]
     changed = 0
     for bucket, etags in frozen.items():
         now = batch.objects.look_up(bucket, list(etags))

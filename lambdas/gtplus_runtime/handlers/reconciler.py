@@ -20,9 +20,6 @@ from gtplus_runtime.places import find_place
 from gtplus_runtime.protocol import FAILURES, RUNNING, Repair, execution_name, what_to_repair
 from gtplus_runtime.store import Key, Store
 
-STALL_SECONDS = 1_200.0
-"""Longer than a handler's time-out with its retries."""
-
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Look at every open batch, then at every line of transfers."""
@@ -62,7 +59,6 @@ def _mend(table: Store, key: Key) -> Repair:
         head,
         status,
         idle_seconds=_ago(moved),
-        stall_seconds=STALL_SECONDS,
         since_rebuilt=_ago(head["rebuiltAt"]) if "rebuiltAt" in head else float("inf"),
     )
     if repair is Repair.NUDGE:

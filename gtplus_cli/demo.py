@@ -1,0 +1,341 @@
+"""The main job, end to end, in the local cloud: a real deploy, a real batch, real images, simulated labelers."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+from rich.console import Console
+from rich.table import Table
+
+from gtplus_cli.client import WorkspaceClient
+from gtplus_cli.local import LocalCloud, Toolchain, deploy
+from gtplus_cli.simulation import (
+    Answers,
+    SimulatedProvider,
+    SimulatedReviewer,
+    Tile,
+    Verdict,
+    Workforce,
+    contact_sheet,
+    digits,
+    measure,
+)
+from gtplus_runtime.lifecycle import BATCH, BatchStatus
+from gtplus_runtime.problems import Refused
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PROJECT, NEIGHBOUR, NAME, ATTRIBUTE = "street-signs", "faces", "digits-001", "digit"
+PATIENCE_SECONDS = 180.0
+POLL_SECONDS = 0.2
+
+PEOPLE = {
+    "approver": "ApproverRole",
+    "requester": "StreetSignsRequesterRole",
+    "reviewer": "StreetSignsReviewerRole",
+    "provider": "StreetSignsReporterRole",
+    "provider-data": "StreetSignsDataRole",
+    "neighbour": "FacesRequesterRole",
+}
+"""The profiles of the demo, and the outputs of `app.py` that hold their roles."""
+
+
+class DemoFailed(Exception):
+    """The demo did not come to its end; says where it stood."""
+
+
+@dataclass
+class Demo:
+    """One run of the main job.
+
+    Args:
+        root: the folder of `app.py`.
+        console: where progress is shown.
+        error_rate: the share of objects that the simulated workforce labels wrong on purpose in the first round.
+        seed: of those errors.
+        state: where tools and the local cloud's state lie. Default: `.local` in the root.
+        output: where the results go. Default: `demo-output` in the root.
+    """
+
+    root: Path
+    console: Console
+    error_rate: float = 0.12
+    seed: int = 7
+    state: Path | None = None
+    output: Path | None = None
+    verdicts: dict[int, list[Verdict]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Run it all, show the page at the end, and stop what was started.
+
+        Raises:
+            DemoFailed: the batch did not get where it should.
+            LocalCloudError: the local cloud or the deploy failed.
+        """
+        state = self.root / ".local" if self.state is None else self.state
+        tools = Toolchain(self.root / ".local" / "tools")
+        with self._step("set up") as say:
+            tools.set_up(self._announce)
+            say(" · ".join(f"{name} {version}" for name, version in tools.versions.items()))
+        cloud = LocalCloud(state / "demo", tools=tools)
+        started = time.monotonic()
+        with cloud:
+            running = cloud.status()
+            assert running is not None
+            self._done("local cloud", f"{running.endpoint}, TLS and IAM enforced", time.monotonic() - started)
+            with self._step("cdk deploy") as say:
+                deployment = deploy(
+                    cloud, cwd=self.root, context={"gtplus:localCloud": "true"}, announce=self._announce
+                )
+                say(f"app.py by the real CDK CLI: {deployment.resources} resources")
+            outputs = deployment.outputs["Labeling"]
+            sessions = sign_in(cloud, {name: outputs[output] for name, output in PEOPLE.items()})
+            self._main_job(sessions, outputs["StreetSignsBucket"], outputs["FacesBucket"])
+
+    def _main_job(self, sessions: dict[str, boto3.Session], bucket: str, neighbour: str) -> None:
+        clients = {n: WorkspaceClient(sessions[n]) for n in ("approver", "requester", "reviewer", "provider")}
+        answers = Answers.of_digits()
+        with self._step("project") as say:
+            clients["requester"].call(
+                "project.request",
+                project=PROJECT,
+                firstName="Rosa",
+                lastName="Requester",
+                businessEmail="rosa@example.com",
+                description="Handwritten digits of house numbers",
+                taskType="image",
+                containsPii=False,
+            )
+            approved = clients["approver"].call("project.approve", project=PROJECT)
+            say(f"{PROJECT}: requested, then {approved['status']}")
+        images = digits.batch()
+        with self._step("upload") as say:
+            s3 = sessions["requester"].client("s3")
+            for name, png in images.items():
+                s3.put_object(Bucket=bucket, Key=f"raw/{NAME}/{name}", Body=png, ContentType="image/png")
+            s3.put_object(Bucket=bucket, Key=f"raw/{NAME}.manifest", Body=manifest_of(bucket, list(images)).encode())
+            say(f"{len(images)} images of handwritten digits (scikit-learn) to s3://{bucket}/raw/{NAME}/")
+        clients["requester"].call(
+            "batch.create",
+            project=PROJECT,
+            batch=NAME,
+            description="200 handwritten digits",
+            input=f"s3://{bucket}/raw/{NAME}.manifest",
+            labelAttribute=ATTRIBUTE,
+        )
+        workforce = Workforce(error_rate=self.error_rate, seed=self.seed)
+        provider = SimulatedProvider(clients["provider"], sessions["provider-data"].client("s3"), PROJECT, workforce)
+        reviewer = SimulatedReviewer(clients["reviewer"], answers, PROJECT)
+        stop = threading.Event()
+        worker = threading.Thread(target=provider.run, args=(stop, POLL_SECONDS), daemon=True)
+        self.console.print(
+            f"  batch [bold]{NAME}[/bold]: {len(images)} images · [yellow]simulated[/yellow] workforce, "
+            f"{self.error_rate:.0%} errors, seed {self.seed}"
+        )
+        worker.start()
+        try:
+            self._follow(clients["requester"], reviewer)
+        finally:
+            stop.set()
+            worker.join(timeout=10)
+        self._page(clients["requester"], sessions, bucket, neighbour, answers, images)
+
+    def _follow(self, client: WorkspaceClient, reviewer: SimulatedReviewer) -> None:
+        """Follow the batch to its end; the reviewer acts when it is its turn."""
+        shown = 0
+        reviewed = 0
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with self.console.status("") as spinner:
+            while True:
+                events = client.call("batch.history", project=PROJECT, batch=NAME)["events"]
+                for event in events[shown:]:
+                    self.console.print(f"    {event['at'][11:23]}  {event['status']:<30} {event['actor']['name']}")
+                shown = len(events)
+                head = client.call("batch.show", project=PROJECT, batch=NAME)
+                status = BATCH[head["status"]]
+                spinner.update(f"    {head['meaning']}")
+                if head.get("failure"):
+                    raise DemoFailed(f"a handler failed: {head['failure']}")
+                if status.is_end:
+                    if status.name != BatchStatus.DATA_DELIVERED:
+                        raise DemoFailed(f"the batch ended in {status.name}: {head['facts'].get('reason')}")
+                    if head["facts"].get("summary"):
+                        return
+                if status.name == BatchStatus.READY_FOR_REVIEW and reviewed < head["round"]:
+                    # Refused until the sample is drawn.
+                    with suppress(Refused):
+                        self.verdicts[head["round"]] = reviewer.review(NAME)
+                        reviewed = head["round"]
+                        self._say_review(head["round"])
+                if status.name == BatchStatus.REVIEW_COMPLETE:
+                    reviewer.decide(NAME)
+                if time.monotonic() > deadline:
+                    raise DemoFailed(f"after {PATIENCE_SECONDS:.0f} s the batch is still {status.name}")
+                time.sleep(POLL_SECONDS)
+
+    def _say_review(self, round_: int) -> None:
+        verdicts = self.verdicts[round_]
+        wrong = [verdict for verdict in verdicts if not verdict.correct]
+        self.console.print(f"    review of {len(verdicts)} objects in round {round_}: {len(wrong)} wrong")
+        for verdict in wrong[:5]:
+            self.console.print(f"      {verdict.object.rpartition('/')[2]}: {verdict.reason}", style="dim")
+        if len(wrong) > 5:
+            self.console.print(f"      … and {len(wrong) - 5} more", style="dim")
+
+    def _page(
+        self,
+        client: WorkspaceClient,
+        sessions: dict[str, boto3.Session],
+        bucket: str,
+        neighbour: str,
+        answers: Answers,
+        images: dict[str, bytes],
+    ) -> None:
+        output = self.root / "demo-output" if self.output is None else self.output
+        head = client.call("batch.show", project=PROJECT, batch=NAME)
+        events = client.call("batch.history", project=PROJECT, batch=NAME)["events"]
+        s3 = sessions["requester"].client("s3")
+        copy_results(s3, bucket, f"labels/{NAME}/", output / "labels")
+        rounds = {
+            number: (output / "labels" / f"round-{number}" / "output.manifest").read_bytes().splitlines()
+            for number in range(1, head["round"] + 1)
+        }
+        delivered = (output / "labels" / "output.manifest").read_bytes().splitlines()
+        write_picture(output / "sample.png", images, rounds, self.verdicts, head["round"])
+
+        self.console.print()
+        self.console.print(timeline(events))
+        accuracy = [measure(lines, ATTRIBUTE, answers) for lines in (*rounds.values(), delivered)]
+        names = [f"round {number}" for number in rounds] + ["delivered"]
+        counts = ", ".join(f"{label}: {count}" for label, count in sorted(accuracy[-1].labels.items()))
+        rates = "   ".join(f"{name} {value.share:.1%}" for name, value in zip(names, accuracy, strict=True))
+        own, other = try_access(sessions, bucket, neighbour)
+        facts = Table.grid(padding=(0, 2))
+        facts.add_row("[bold]Labels[/bold]", counts)
+        facts.add_row("[bold]Accuracy[/bold]", f"{rates}   (against the true labels)")
+        facts.add_row("[bold]Delivered[/bold]", f"{output / 'labels' / 'output.manifest'}   {len(delivered)} lines")
+        facts.add_row("", f"{output / 'labels' / 'summary.json'}")
+        facts.add_row("[bold]Picture[/bold]", f"{output / 'sample.png'}")
+        facts.add_row("[bold]Access[/bold]", f"the {PROJECT} role reads its own data: {own}; its neighbour's: {other}")
+        facts.add_row(
+            "[bold]Reviewer[/bold]", f"saw the true labels of {len(set(answers.asked))} objects of samples, no other"
+        )
+        facts.add_row("[bold]Next[/bold]", 'gtplus local up   keeps it running · README, "Your first project"')
+        self.console.print(facts)
+        (output / "timeline.json").write_text(json.dumps(events, indent=2))
+        if own != "200" or other != "403":
+            raise DemoFailed(f"the role's access is not as granted: own {own}, neighbour's {other}")
+        if answers.refused:
+            raise DemoFailed("the reviewer asked for true labels outside its sample")
+
+    def _announce(self, step: str, seconds: float | None) -> None:
+        if seconds is not None:
+            self.console.print(f"    {step:<24} {seconds:6.1f} s", style="dim")
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[Callable[[str], None]]:
+        detail: list[str] = []
+        started = time.monotonic()
+        with self.console.status(f"  {name} …"):
+            yield detail.append
+        self._done(name, " ".join(detail), time.monotonic() - started)
+
+    def _done(self, name: str, detail: str, seconds: float) -> None:
+        self.console.print(f"[green]✓[/green] {name:<12} {detail}  [dim]{seconds:.1f} s[/dim]", highlight=False)
+
+
+def sign_in(cloud: LocalCloud, roles: dict[str, str]) -> dict[str, boto3.Session]:
+    """Let everybody assume their role, once; from here on nobody has the root key.
+
+    The provider's data role trusts the service's principal alone; the local cloud's root stands in for it here.
+
+    Args:
+        cloud: the local cloud.
+        roles: the role of each profile.
+    """
+    cloud.profiles.write(roles)
+    sessions = {}
+    for name in roles:
+        session = cloud.session(name)
+        credentials = session.get_credentials()
+        assert credentials is not None
+        credentials.get_frozen_credentials()
+        sessions[name] = session
+    return sessions
+
+
+def manifest_of(bucket: str, names: list[str]) -> str:
+    """An input manifest of the demo's images."""
+    return "".join(json.dumps({"source-ref": f"s3://{bucket}/raw/{NAME}/{name}"}) + "\n" for name in names)
+
+
+def copy_results(s3: "S3Client", bucket: str, prefix: str, folder: Path) -> None:
+    """Copy everything under a prefix to a folder."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", []):
+            target = folder / entry["Key"].removeprefix(prefix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
+
+
+def try_access(sessions: dict[str, boto3.Session], bucket: str, neighbour: str) -> tuple[str, str]:
+    """What the provider's role is answered when it reads its own data, and when it reads its neighbour's."""
+    key = "raw/portrait.txt"
+    sessions["neighbour"].client("s3").put_object(Bucket=neighbour, Key=key, Body=b"not for the street's labelers")
+    s3 = sessions["provider-data"].client("s3")
+
+    def read(of: str, what: str) -> str:
+        try:
+            answer = s3.get_object(Bucket=of, Key=what)
+        except ClientError as error:
+            return str(error.response["ResponseMetadata"]["HTTPStatusCode"])
+        return str(answer["ResponseMetadata"]["HTTPStatusCode"])
+
+    return read(bucket, f"raw/{NAME}.manifest"), read(neighbour, key)
+
+
+def timeline(events: list[dict[str, Any]]) -> Table:
+    """The events as a table: status, who, when."""
+    table = Table(title="Timeline", title_justify="left", box=None, pad_edge=False)
+    for column in ("#", "Status", "Round", "Who", "Duty", "When"):
+        table.add_column(column)
+    for event in events:
+        actor = event["actor"]
+        when = event["at"][:23].replace("T", " ")
+        table.add_row(str(event["seq"]), event["status"], str(event["round"]), actor["name"], actor["duty"], when)
+    return table
+
+
+def write_picture(
+    path: Path,
+    images: dict[str, bytes],
+    rounds: dict[int, list[bytes]],
+    verdicts: dict[int, list[Verdict]],
+    last: int,
+) -> None:
+    """Draw fifty objects of the first sample with their labels, the wrong ones first and marked."""
+    labels = {
+        number: {entry["source-ref"]: str(entry.get(ATTRIBUTE)) for entry in map(json.loads, lines)}
+        for number, lines in rounds.items()
+    }
+    shown = sorted(verdicts[1], key=lambda verdict: verdict.correct)[:50]
+    tiles = [
+        Tile(
+            images[verdict.object.rpartition("/")[2]],
+            labels[1][verdict.object],
+            wrong=not verdict.correct,
+            after=labels[last][verdict.object] if last > 1 and not verdict.correct else None,
+        )
+        for verdict in shown
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    note = "simulated workforce; red: found wrong in the review, with the label after the rework"
+    path.write_bytes(contact_sheet(tiles, f"{NAME}: {len(tiles)} objects of the sample of round 1", note))

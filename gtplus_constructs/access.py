@@ -1,0 +1,245 @@
+"""Who may reach which data: a grant is said once, and every side of it is rendered from there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jsii
+from aws_cdk import Annotations, Duration, Stack, Token
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from gtplus_constructs._validation import check_disjoint, check_prefixes, raise_all
+from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
+from gtplus_runtime.problems import Problem, shown
+
+SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
+"""What the service's page "Create a project" asks of the role, and nothing else; no delete."""
+
+MAX_INLINE_BYTES = 10_240
+"""Bytes of all inline policies of a role, white space not counted ("IAM and AWS STS quotas")."""
+
+
+class DataGrant:
+    """What a project may reach in one bucket: it reads its input, and writes and reads its labels.
+
+    Args:
+        bucket: the bucket; one of this account.
+        read: prefixes of the input, each ending in `/`.
+        write: prefixes of the labels, each ending in `/`; they must not overlap with those of the input.
+        encryption_key: the key of the bucket's objects. Default: the bucket's own, where the bucket knows it.
+
+    Raises:
+        ValueError: naming every prefix that does not fit.
+    """
+
+    def __init__(
+        self,
+        bucket: s3.IBucket,
+        *,
+        read: str | Sequence[str],
+        write: str | Sequence[str],
+        encryption_key: kms.IKey | None = None,
+    ) -> None:
+        self.bucket = bucket
+        self.read = (read,) if isinstance(read, str) else tuple(read)
+        self.write = (write,) if isinstance(write, str) else tuple(write)
+        self.encryption_key = bucket.encryption_key if encryption_key is None else encryption_key
+        problems = [*check_prefixes("read", self.read), *check_prefixes("write", self.write)]
+        problems += [
+            Problem(f'"{option}"', "at least one prefix", "none", "name one such as 'raw/'")
+            for option, prefixes in (("read", self.read), ("write", self.write))
+            if not prefixes
+        ]
+        problems += check_disjoint(("read", self.read), ("write", self.write))
+        raise_all("DataGrant", problems)
+
+    @property
+    def readable(self) -> list[str]:
+        """ARN patterns of the objects that may be read."""
+        return [self.bucket.arn_for_objects(f"{prefix}*") for prefix in (*self.read, *self.write)]
+
+    @property
+    def writable(self) -> list[str]:
+        """ARN patterns of the objects that may be written."""
+        return [self.bucket.arn_for_objects(f"{prefix}*") for prefix in self.write]
+
+    @property
+    def listable(self) -> list[str]:
+        """Patterns of `s3:prefix` in a listing."""
+        return [f"{prefix}*" for prefix in (*self.read, *self.write)]
+
+    def identity_statements(self, index: int, *, location: bool = True) -> list[iam.PolicyStatement]:
+        """The Allow side, for a role: a statement an action, each scoped.
+
+        Args:
+            index: the position of the grant, for the statements' ids.
+            location: whether `s3:GetBucketLocation` is among them, as the service asks.
+        """
+        bucket = self.bucket.bucket_arn
+        statements = [
+            _allow(f"Read{index}", "s3:GetObject", self.readable),
+            _allow(f"Write{index}", "s3:PutObject", self.writable),
+            _allow(f"List{index}", "s3:ListBucket", [bucket], {"StringLike": {"s3:prefix": self.listable}}),
+        ]
+        if location:
+            statements.append(_allow(f"Location{index}", "s3:GetBucketLocation", [bucket]))
+        if self.encryption_key is not None:
+            stack = Stack.of(self.bucket)
+            # Through S3 and for this bucket only: the key may serve others. With a bucket key the context is the
+            # bucket, without one the object ("Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys").
+            conditions = {
+                "StringEquals": {"kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}"},
+                "StringLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
+            }
+            statements.append(
+                iam.PolicyStatement(
+                    sid=f"Key{index}",
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=[self.encryption_key.key_arn],
+                    conditions=conditions,
+                )
+            )
+        return statements
+
+    def guard_statements(self, role_arn: str, name: str) -> list[iam.PolicyStatement]:
+        """The bucket's side: that role is denied everything outside the grant, whatever is attached to it later.
+
+        The bucket repeats no Allow: in one account a union of both would be a second thing to revoke.
+
+        Args:
+            role_arn: the role.
+            name: of the role, for the statements' ids.
+        """
+        bucket = self.bucket.bucket_arn
+
+        def deny(sid: str, **statement: Any) -> iam.PolicyStatement:
+            conditions = {"ArnEquals": {"aws:PrincipalArn": role_arn}, **statement.pop("conditions", {})}
+            # By condition and not as a principal: so it outlives the deletion and re-creation of the role.
+            return iam.PolicyStatement(
+                sid=f"{sid}{name}",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                conditions=conditions,
+                **statement,
+            )
+
+        return [
+            deny("Only", not_actions=list(SERVICE_ACTIONS), resources=[bucket, f"{bucket}/*"]),
+            deny("Read", actions=["s3:GetObject"], not_resources=self.readable),
+            deny("Write", actions=["s3:PutObject"], not_resources=self.writable),
+            deny(
+                "List",
+                actions=["s3:ListBucket"],
+                resources=[bucket],
+                conditions={"StringNotLike": {"s3:prefix": self.listable}},
+            ),
+        ]
+
+
+@jsii.implements(iam.IGrantable)
+class DataAccessRole(Construct):
+    """The role that the provider of one project assumes: four S3 actions on the granted prefixes, and nothing else.
+
+    Usable alone, for a project that existed before: create it, and share its ARN (`role_arn`) with the provider.
+
+    The bucket's policy guards the same grants, so a policy that is attached to the role later widens nothing. For a
+    bucket that is not of this app no policy can be written: synth warns and shows the statements to add.
+
+    Upgraded in place: batches in work see a changed grant at their next request. Deleted with the stack, which ends
+    every access through it; created again it has another ARN, to be shared anew. It costs nothing.
+
+    Args:
+        scope: the parent.
+        id: the construct's id.
+        grants: what it may reach; at least one.
+        provider: who may assume it. Default: `GroundTruthPlus()`.
+
+    Raises:
+        ValueError: without a grant, or with one in a region where the provider takes no data.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        grants: DataGrant | Sequence[DataGrant],
+        provider: LabelingProvider | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.grants = (grants,) if isinstance(grants, DataGrant) else tuple(grants)
+        self.provider: LabelingProvider = GroundTruthPlus() if provider is None else provider
+        raise_all("DataAccessRole", check_grants(self.grants, self.provider))
+        stack = Stack.of(self)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=self.provider.trust(stack.account),
+            description=f"Reads the data and writes the labels of {self.node.path}; assumed by {self.provider.name}",
+            max_session_duration=Duration.hours(1),
+            # Inline: a policy resource a role would be one more against the 500 of a stack.
+            inline_policies={"Data": data_policy(self.grants)},
+        )
+        for index, grant in enumerate(self.grants):
+            self._guard(index, grant)
+
+    @property
+    def role_arn(self) -> str:
+        """The ARN to share with the provider."""
+        return self.role.role_arn
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The role, for `grant_*` methods."""
+        return self.role
+
+    def _guard(self, index: int, grant: DataGrant) -> None:
+        # 12 characters of the construct's address tell the statements of two roles in one policy apart.
+        statements = grant.guard_statements(self.role.role_arn, f"{self.node.addr[-12:]}{index}")
+        added = [grant.bucket.add_to_resource_policy(statement).statement_added for statement in statements]
+        if not all(added):
+            text = Stack.of(self).to_json_string([statement.to_statement_json() for statement in statements])
+            shown_text = text if not Token.is_unresolved(text) else [s.to_statement_json() for s in statements]
+            Annotations.of(self).add_warning_v2(
+                "gtplus:BucketPolicyNotOurs",
+                f"The bucket of grant {index} is not of this app, so its policy cannot be written here: without these "
+                f"statements a policy attached to the role later could widen it. Add them: {shown_text}",
+            )
+
+
+def data_policy(grants: Sequence[DataGrant], *, location: bool = True) -> iam.PolicyDocument:
+    """The Allow side of several grants.
+
+    Args:
+        grants: the grants.
+        location: whether `s3:GetBucketLocation` is among the actions.
+    """
+    return iam.PolicyDocument(
+        statements=[s for i, grant in enumerate(grants) for s in grant.identity_statements(i, location=location)]
+    )
+
+
+def check_grants(grants: Sequence[DataGrant], provider: LabelingProvider) -> list[Problem]:
+    """What is wrong with the grants of a project under a provider."""
+    if not grants:
+        return [
+            Problem('"grants"', "at least one", "none", 'name one: DataGrant(bucket, read="raw/", write="labels/")')
+        ]
+    region = provider.limits.region
+    problems = []
+    for index, grant in enumerate(grants):
+        # Of a bucket of another region, or of the stack that holds it; an agnostic stack is known at deploy only.
+        own = grant.bucket.env.region
+        if region is not None and not Token.is_unresolved(own) and own != region:
+            rule = f"{provider.name} takes data of {region} only"
+            mend = "move the bucket, or choose another provider"
+            problems.append(Problem(f"region of grant {index}", rule, shown(own), mend))
+    return problems
+
+
+def _allow(
+    sid: str, action: str, resources: list[str], conditions: dict[str, Any] | None = None
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(sid=sid, actions=[action], resources=resources, conditions=conditions)

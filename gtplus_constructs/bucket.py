@@ -1,0 +1,101 @@
+"""LabelingBucket: where the data and the labels of projects lie."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration, RemovalPolicy, Token
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from gtplus_constructs._removal import effective_removal
+from gtplus_constructs._validation import raise_all
+from gtplus_runtime.problems import Problem, shown
+
+
+class LabelingBucket(s3.Bucket):
+    """A bucket for data and labels: encrypted with a key of its own, versioned, TLS only, private, and it tells
+    EventBridge what is written.
+
+    Upgraded in place, whatever batches are open. Access is revoked at the roles of the projects, not here. When the
+    stack is deleted, bucket and key stay (RETAIN), unless both keys to destruction are turned:
+    `removal_policy=DESTROY` and the context flag `gtplus:allowDestroy`; AWS then still refuses a bucket that is not
+    empty. Adopted again with `cdk import`. It costs what S3 stores, replaced versions included, and one KMS key.
+
+    Args:
+        scope: the parent.
+        id: the construct's id; part of what keeps the bucket, so do not change it.
+        encryption_key: the key that encrypts the objects. Default: a new one, rotated each year.
+        cors_origins: https origins whose pages may show the objects (GET and HEAD). Default: none.
+        keep_noncurrent: how long replaced versions are kept. Default: 90 days.
+        removal_policy: what becomes of it when it leaves the stack. Default: RETAIN.
+
+    Raises:
+        ValueError: for an origin that is not https, or is a wildcard.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        encryption_key: kms.IKey | None = None,
+        cors_origins: Sequence[str] = (),
+        keep_noncurrent: Duration | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        example = "write e.g. https://portal.example.com"
+        raise_all(
+            "LabelingBucket",
+            [
+                Problem('"cors_origins"', "an exact https origin", shown(origin), example)
+                for origin in cors_origins
+                if not Token.is_unresolved(origin) and ("*" in origin or not origin.startswith("https://"))
+            ],
+        )
+        policy = effective_removal(scope, id, removal_policy)
+        cors = s3.CorsRule(
+            allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.HEAD],
+            allowed_origins=list(cors_origins),
+            allowed_headers=["*"],
+            max_age=3_000,
+        )
+        super().__init__(
+            scope,
+            id,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=encryption_key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=True,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            cors=[cors] if cors_origins else None,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="ReplacedVersions",
+                    noncurrent_version_expiration=Duration.days(90) if keep_noncurrent is None else keep_noncurrent,
+                    abort_incomplete_multipart_upload_after=Duration.days(7),
+                )
+            ],
+            removal_policy=policy,
+        )
+        resource = self.node.default_child
+        assert isinstance(resource, s3.CfnBucket)
+        # CDK's own `event_bridge_enabled` brings a custom resource with a function of its own.
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
+        if encryption_key is None and isinstance(self.encryption_key, kms.Key):
+            key = self.encryption_key.node.default_child
+            assert isinstance(key, kms.CfnKey)
+            key.enable_key_rotation = True
+            key.apply_removal_policy(policy)
+
+    def object(self, key: str) -> str:
+        """The ARN of an object, or of many with `*`.
+
+        Args:
+            key: its key.
+        """
+        return self.arn_for_objects(key)

@@ -1,0 +1,110 @@
+"""UserDirectory: the people of a workspace, in one Cognito user pool."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from gtplus_constructs._removal import effective_removal
+from gtplus_constructs._validation import check_either, raise_all
+from gtplus_runtime.problems import Problem, shown
+
+
+class UserDirectory(Construct):
+    """One user pool with its domain and app client, and a group of the workspace's operators.
+
+    People are invited, never sign up themselves; they sign in with a password and a one-time code. Ground Truth Plus
+    asks of a pool that it has a domain and a group ("Create a project team").
+
+    Upgraded in place. When the stack is deleted, the pool stays (RETAIN and deletion protection), unless both keys to
+    destruction are turned. Adopted again by `user_pool`. It costs a price for each active user a month, more under
+    the plan PLUS that threat protection needs.
+
+    Args:
+        scope: the parent.
+        id: the construct's id.
+        workspace_name: part of the domain's default prefix.
+        user_pool: an existing pool to use instead; it must have a domain. Default: a new one.
+        domain_prefix: of the new pool's domain, unique in the region. Default: `gtplus-<workspace>-<account>`.
+        callback_urls: exact https addresses to return to after the sign-in. Default: none, and no hosted sign-in.
+        removal_policy: what becomes of a new pool when it leaves the stack. Default: RETAIN.
+
+    Raises:
+        ValueError: for both `user_pool` and `domain_prefix`, or an address that is not exact https.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        workspace_name: str,
+        user_pool: cognito.IUserPool | None = None,
+        domain_prefix: str | None = None,
+        callback_urls: Sequence[str] = (),
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        super().__init__(scope, id)
+        problems = check_either(("domain_prefix", domain_prefix), ("user_pool", user_pool))
+        problems += [
+            Problem('"callback_urls"', "an exact https address", shown(url), "write e.g. https://portal.example.com/")
+            for url in callback_urls
+            if not url.startswith("https://") or "*" in url
+        ]
+        raise_all("UserDirectory", problems)
+        if user_pool is None:
+            prefix = f"gtplus-{workspace_name}-{Aws.ACCOUNT_ID}" if domain_prefix is None else domain_prefix
+            self.user_pool = self._create(effective_removal(self, "UserDirectory", removal_policy), prefix)
+        else:
+            self.user_pool = user_pool
+        flows = cognito.OAuthSettings(
+            flows=cognito.OAuthFlows(authorization_code_grant=True),
+            scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
+            callback_urls=list(callback_urls),
+        )
+        self.client = self.user_pool.add_client(
+            "Client",
+            generate_secret=True,
+            disable_o_auth=not callback_urls,
+            o_auth=flows if callback_urls else None,
+            auth_flows=cognito.AuthFlow(user_srp=True),
+            prevent_user_existence_errors=True,
+            enable_token_revocation=True,
+            access_token_validity=Duration.minutes(15),
+            id_token_validity=Duration.minutes(15),
+            refresh_token_validity=Duration.hours(8),
+        )
+        self.operators = cognito.CfnUserPoolGroup(
+            self,
+            "Operators",
+            user_pool_id=self.user_pool.user_pool_id,
+            group_name=f"{workspace_name}-operate",
+            description="May operate every project of the workspace",
+        ).ref
+
+    def _create(self, policy: RemovalPolicy, domain_prefix: str) -> cognito.IUserPool:
+        pool = cognito.UserPool(
+            self,
+            "Pool",
+            self_sign_up_enabled=False,
+            sign_in_aliases=cognito.SignInAliases(email=True),
+            sign_in_case_sensitive=False,
+            mfa=cognito.Mfa.REQUIRED,
+            mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
+            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            password_policy=cognito.PasswordPolicy(
+                min_length=14,
+                require_digits=True,
+                require_lowercase=True,
+                require_uppercase=True,
+                require_symbols=True,
+                temp_password_validity=Duration.days(1),
+            ),
+            feature_plan=cognito.FeaturePlan.PLUS,
+            standard_threat_protection_mode=cognito.StandardThreatProtectionMode.FULL_FUNCTION,
+            deletion_protection=policy is not RemovalPolicy.DESTROY,
+            removal_policy=policy,
+        )
+        pool.add_domain("Domain", cognito_domain=cognito.CognitoDomainOptions(domain_prefix=domain_prefix))
+        return pool

@@ -1,0 +1,163 @@
+"""LabelingProject: the place of one project in a workspace."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Annotations, Duration, Stack, Tags
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from gtplus_constructs._functions import json_setting
+from gtplus_constructs._validation import check_either, check_id, raise_all
+from gtplus_constructs.access import DataAccessRole, DataGrant, check_grants, data_policy
+from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
+from gtplus_constructs.team import ProjectTeam
+from gtplus_constructs.workspace import LabelingWorkspace
+from gtplus_runtime.lifecycle import Duty
+from gtplus_runtime.problems import Problem, shown
+
+
+class LabelingProject(Construct):
+    """A project: what it may reach, who may reach it, who labels. It registers itself as one SSM parameter.
+
+    The construct is the project's *place*; its form and status live in the workspace's table, where it is requested,
+    approved and closed at run time.
+
+    Upgraded in place with batches open: handlers read the place anew within a minute. Access is revoked at the role.
+    Deleted with the stack: open batches wait, with the reason on them, until it is deployed again; the data stay in
+    the bucket. It costs nothing by itself.
+
+    Args:
+        scope: the parent.
+        id: the construct's id.
+        workspace: the workspace that it belongs to.
+        data: what it may reach.
+        data_role: a role that exists already in this app, with grants of its own, instead of `data`.
+        provider: who labels. Default: `GroundTruthPlus()`.
+        project_id: how it is called in paths and commands; 1 to 48 lower-case letters, digits and hyphens.
+            Default: the construct's id in that form, `StreetSigns` becoming `street-signs`.
+        sample_size: objects of a review's sample, from 1 to 500. Default: 50.
+        max_error_rate: the share of wrong objects in the sample above which to reject is proposed. Default: 0.05.
+        max_rounds: rounds of labeling before a person decides on another. Default: 3.
+        separation_of_duties: whether who requested or labeled a batch is refused to accept it. Default: True.
+
+    Raises:
+        ValueError: naming every option that does not fit.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        workspace: LabelingWorkspace,
+        data: DataGrant | Sequence[DataGrant] | None = None,
+        data_role: DataAccessRole | None = None,
+        provider: LabelingProvider | None = None,
+        project_id: str | None = None,
+        sample_size: int = 50,
+        max_error_rate: float = 0.05,
+        max_rounds: int = 3,
+        separation_of_duties: bool = True,
+    ) -> None:
+        super().__init__(scope, id)
+        self.workspace = workspace
+        self.project_id = _kebab(id) if project_id is None else project_id
+        chosen: LabelingProvider = GroundTruthPlus() if provider is None else provider
+        if data_role is not None and provider is None:
+            chosen = data_role.provider
+        self.provider = chosen
+        grants = (data,) if isinstance(data, DataGrant) else tuple(data or ())
+        if data_role is not None:
+            grants = data_role.grants
+        self.grants = grants
+        problems = [
+            *check_id("project_id", self.project_id),
+            *check_id("provider.name", chosen.name),
+            *check_either(("data", data), ("data_role", data_role)),
+            *check_either(("provider", provider), ("data_role", data_role)),
+            *check_grants(grants, chosen),
+            *_check_number("sample_size", sample_size, 1, 500),
+            *_check_number("max_error_rate", max_error_rate, 0, 1),
+            *_check_number("max_rounds", max_rounds, 1, 100),
+        ]
+        raise_all(f"LabelingProject {id!r}", problems)
+        if data_role is None:
+            data_role = DataAccessRole(self, "DataAccess", grants=grants, provider=chosen)
+        self.data_access = data_role
+        self.runtime_role = self._runtime_role()
+        self.team = ProjectTeam(self, "Team", directory=workspace.directory, project_id=self.project_id)
+        place = {
+            "version": 1,
+            "project": self.project_id,
+            "provider": chosen.name,
+            "limits": chosen.limits._asdict(),
+            "grants": [
+                {"bucket": grant.bucket.bucket_name, "read": list(grant.read), "write": list(grant.write)}
+                for grant in grants
+            ],
+            "dataRoleArn": data_role.role_arn,
+            "runtimeRoleArn": self.runtime_role.role_arn,
+            "settings": {
+                "sampleSize": sample_size,
+                "maxErrorRate": max_error_rate,
+                "maxRounds": max_rounds,
+                "separationOfDuties": separation_of_duties,
+            },
+        }
+        ssm.CfnParameter(
+            self,
+            "Place",
+            type="String",
+            name=f"{workspace.projects_path}/{self.project_id}",
+            value=json_setting(Stack.of(self), place),
+            description=f"The place of the labeling project {self.project_id}",
+        )
+        if chosen.notice is not None:
+            Annotations.of(self).add_warning_v2(*chosen.notice)
+
+    @property
+    def role(self) -> iam.IRole:
+        """The role that the provider assumes."""
+        return self.data_access.role
+
+    def grant_request(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal request this project and create, pause and cancel its batches."""
+        return self._grant(grantee, Duty.REQUEST)
+
+    def grant_review(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal review, accept and reject this project's batches."""
+        return self._grant(grantee, Duty.REVIEW)
+
+    def grant_report(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal report this project's statuses, for the provider."""
+        return self._grant(grantee, Duty.REPORT)
+
+    def _grant(self, grantee: iam.IGrantable, duty: Duty) -> iam.Grant:
+        return self.workspace.grant(grantee, duty, self.project_id)
+
+    def _runtime_role(self) -> iam.Role:
+        role = iam.Role(
+            self,
+            "RuntimeRole",
+            path=self.workspace.runtime_path,
+            description=f"Our functions reach the data of {self.node.path} through it",
+            # By the functions' roles and nobody else; each project trusts them on its own.
+            assumed_by=iam.CompositePrincipal(
+                *[iam.ArnPrincipal(role.role_arn) for role in self.workspace.data_readers]
+            ),
+            max_session_duration=Duration.hours(1),
+            inline_policies={"Data": data_policy(self.grants, location=False)},
+        )
+        Tags.of(role).add("gtplus:project", self.project_id)
+        return role
+
+
+def _kebab(id: str) -> str:
+    return "".join(f"-{c.lower()}" if c.isupper() and position else c.lower() for position, c in enumerate(id))
+
+
+def _check_number(option: str, value: float, least: float, most: float) -> list[Problem]:
+    if least <= value <= most:
+        return []
+    return [Problem(f'"{option}"', f"from {least} to {most}", shown(value), "choose one in between")]
