@@ -16,6 +16,7 @@ from rich.table import Table
 
 from gtplus_cli.client import WorkspaceClient
 from gtplus_cli.local import LocalCloud, Toolchain, deploy
+from gtplus_cli.render import person
 from gtplus_cli.simulation import (
     Answers,
     SimulatedProvider,
@@ -157,7 +158,7 @@ class Demo:
             while True:
                 events = client.call("batch.history", project=PROJECT, batch=NAME)["events"]
                 for event in events[shown:]:
-                    self.console.print(f"    {event['at'][11:23]}  {event['status']:<30} {event['actor']['name']}")
+                    self.console.print(f"    {event['at'][11:23]}  {event['status']:<30} {person(event['actor'])}")
                 shown = len(events)
                 head = client.call("batch.show", project=PROJECT, batch=NAME)
                 status = BATCH[head["status"]]
@@ -310,7 +311,7 @@ def timeline(events: list[dict[str, Any]]) -> Table:
     for event in events:
         actor = event["actor"]
         when = event["at"][:23].replace("T", " ")
-        table.add_row(str(event["seq"]), event["status"], str(event["round"]), actor["name"], actor["duty"], when)
+        table.add_row(str(event["seq"]), event["status"], str(event["round"]), person(actor), actor["duty"], when)
     return table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from aws_cdk import Token
 
 from gtplus_runtime.forms import NAME
-from gtplus_runtime.problems import Problem, shown
+from gtplus_runtime.problems import Problem, counted, shown
 
 _PREFIX = re.compile(r"(?:[A-Za-z0-9!_.()'=@:+,-]+(?: [A-Za-z0-9!_.()'=@:+,-]+)*/)+")
 
@@ -24,7 +24,7 @@ def raise_all(construct: str, problems: Iterable[Problem]) -> None:
     found = list(problems)
     if found:
         lines = "".join(f"\n  {problem}" for problem in found)
-        raise ValueError(f"{construct}: {len(found)} problem{'s' if len(found) > 1 else ''} with its options{lines}")
+        raise ValueError(f"{construct}: {counted(found)} with its options{lines}")
 
 
 def check_prefixes(option: str, prefixes: Sequence[str]) -> list[Problem]:

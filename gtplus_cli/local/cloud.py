@@ -32,14 +32,7 @@ from gtplus_cli.local.toolchain import Announce, Toolchain, silent, timed
 
 HOST = "127.0.0.1"
 
-# The emulator's own main() would listen on port 443, too, where it may; its server alone does not. A client that keeps
-# its connection open, as boto3 does, would delay the end by the 30 s that TLS grants it to say goodbye.
-_SERVER = """
-import asyncio.constants
-asyncio.constants.SSL_SHUTDOWN_TIMEOUT = 0.5
-from hypercorn.__main__ import main
-main()
-"""
+_SERVER = Path(__file__).with_name("_server.py")
 _START_SECONDS = 30.0
 _SAVE_SECONDS = 15.0
 _END_SECONDS = 5.0
@@ -233,14 +226,11 @@ class LocalCloud:
             LocalCloudError: It does not run.
         """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
-        no_proxy = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), HOST, "localhost")))
         ours = {
             "PATH": os.pathsep.join((str(self.tools.node.parent), kept.get("PATH", os.defpath))),
             "JSII_NODE": str(self.tools.node),
             "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
             "NODE_EXTRA_CA_CERTS": str(self.tools.authority),
-            "NO_PROXY": no_proxy,
-            "no_proxy": no_proxy,
         }
         return kept | ours | self.profiles.environment(profile)
 
@@ -282,6 +272,7 @@ class LocalCloud:
             "MINISTACK_SSL_KEY": str(self.tools.key),
             "MINISTACK_REGION": self.region,
             "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": "localhost",
             "IOT_MTLS_ENABLED": "0",  # each of these two would open a port of its own
             "SFTP_ENABLED": "0",
             "STATE_DIR": str(self._data / "state"),
@@ -292,7 +283,7 @@ class LocalCloud:
         if self._lambda_concurrency is not None:
             environment["LAMBDA_ACCOUNT_CONCURRENCY"] = str(self._lambda_concurrency)
         command = [
-            *(str(self.tools.python), "-c", _SERVER, "ministack.app:app", "--workers", "0"),
+            *(str(self.tools.python), "-P", str(_SERVER), "ministack.app:app", "--workers", "0"),
             *("--bind", f"fd://{listener.fileno()}", "--keep-alive", "75", "--graceful-timeout", "1"),
             *("--certfile", str(self.tools.certificate), "--keyfile", str(self.tools.key)),
         ]
@@ -345,7 +336,13 @@ class LocalCloud:
             return None  # never written, or by another version
 
     def _profiles(self, running: Running) -> Profiles:
-        return Profiles(self.state / "aws-config", running.endpoint, self.tools.authority, self.region)
+        return Profiles(
+            file=self.state / "aws-config",
+            endpoint=running.endpoint,
+            ca_bundle=self.tools.authority,
+            region=self.region,
+            api_url=running.api_url("{api_id}"),
+        )
 
     @contextmanager
     def _lock(self, *, shared: bool = False, patience: float = 0) -> Iterator[int | None]:
@@ -355,17 +352,19 @@ class LocalCloud:
         """
         deadline = time.monotonic() + patience  # somebody who only asks for the status holds it for a moment
         with self._lock_file.open("w") as file:
-            while True:
-                try:
-                    fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        yield None
-                        return
-                    time.sleep(_POLL_SECONDS)
-                else:
-                    yield file.fileno()
-                    return
+            while not (ours := _try_lock(file.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX)):
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(_POLL_SECONDS)
+            yield file.fileno() if ours else None
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -18,6 +18,7 @@ ROOT = "root"
 """The profile of the account's root: nothing is refused to it, so it is for setting up only."""
 ROOT_KEY = "test"
 """Its access key and secret: the emulator's convention, no secret."""
+_OURSELVES = ("127.0.0.1", "localhost")  # never reached through a proxy
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ class Profiles:
         endpoint: The endpoint of every service.
         ca_bundle: Whom to trust about the endpoint.
         region: The region of every profile.
+        api_url: The address of an HTTP API, with `{api_id}` in it; its address of AWS leads nowhere here.
     """
 
     file: Path
     endpoint: str
     ca_bundle: Path
     region: str
+    api_url: str
 
     def write(self, roles: Mapping[str, str | AssumedRole]) -> None:
         """Writes the file anew: `root`, and a profile for each role.
@@ -69,8 +72,7 @@ class Profiles:
                 "region": self.region,
                 "endpoint_url": self.endpoint,
                 "ca_bundle": str(self.ca_bundle),
-                # An HTTP API's address of AWS leads nowhere here; our client reads this setting.
-                "gtplus_api_url": f"{self.endpoint}/_aws/execute-api/{{api_id}}/$default",
+                "gtplus_api_url": self.api_url,  # our client reads it; AWS tools pass over what they do not know
             }
             config[f"profile {name}"] = common | _credentials(name, role)
         partial = self.file.with_suffix(".partial")
@@ -96,7 +98,10 @@ class Profiles:
         Args:
             profile: The one to use where a program names none; the default is `root`.
         """
+        no_proxy = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), *_OURSELVES)))
         variables = {
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
             "AWS_CONFIG_FILE": str(self.file),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -127,7 +132,7 @@ class _Session(botocore.session.Session):
             ("region", profiles.region),
         ):
             self.set_config_variable(variable, value)
-        self.set_default_client_config(Config(proxies={}))  # 127.0.0.1 is never reached through a proxy
+        self.set_default_client_config(Config(proxies={}))
 
     def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
         kwargs["endpoint_url"] = kwargs.get("endpoint_url") or self._endpoint

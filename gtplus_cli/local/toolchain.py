@@ -4,6 +4,7 @@ A machine with Python alone is enough; what the machine itself has of these is n
 """
 
 import fcntl
+import importlib.util
 import shutil
 import sys
 import time
@@ -43,6 +44,9 @@ class Toolchain:
     """
 
     folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.folder.absolute())  # the tools run in other folders than ours
 
     @property
     def node(self) -> Path:
@@ -137,14 +141,17 @@ class Toolchain:
 
     def _install_emulator(self, folder: Path) -> None:
         log = self.folder / "cloud.log"
+        # Our own pip can install into another environment, and giving it a pip first takes longer than all the rest.
+        ours = importlib.util.find_spec("pip") is not None
         run(
-            [sys.executable, "-m", "venv", folder],
+            [sys.executable, "-m", "venv", *(["--without-pip"] if ours else []), folder],
             log=log,
             what="Making an environment for the local cloud",
-            hint="Debian and Ubuntu keep this in a package of its own: apt install python3-venv.",
+            hint="Debian and Ubuntu keep what this needs in a package of its own: apt install python3-venv.",
         )
+        pip = [sys.executable, "-m", "pip", "--python", str(self.python)] if ours else [str(self.python), "-m", "pip"]
         run(
-            [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *EMULATOR],
+            [*pip, "install", "--quiet", "--disable-pip-version-check", *EMULATOR],
             log=log,
             what="Installing the local cloud",
             hint="It comes from PyPI: is the network there, does pip need a proxy or an index?",

@@ -235,8 +235,12 @@ def _illegal(lifecycle: Lifecycle, head: Head, wanted: str, duty: Duty) -> Refus
     elif following := lifecycle.next_for(current.name, duty):
         mend = f"what can follow for you is: {', '.join(following)}"
     else:
-        others = sorted({str(d) for duties in current.followers.values() for d in duties})
-        mend = f"wait: what follows is caused by {', '.join(others)}"
+        waits = [
+            f"{name} (by {' or '.join(sorted(duties))})"
+            for name, duties in current.followers.items()
+            if name not in (lifecycle.paused, BatchStatus.CANCELLED)
+        ]
+        mend = f"wait for {', '.join(waits)}"
     return Refused(
         409,
         f"{wanted} cannot follow {current.name!r}",

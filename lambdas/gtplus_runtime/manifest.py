@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from gtplus_runtime.places import Place, split_uri
-from gtplus_runtime.problems import Problem, shown
+from gtplus_runtime.problems import Problem, counted, shown
 
 MAX_LINE = 100_000
 """Characters of a line: Ground Truth's own limit ("Input Data Quotas" in the developer guide)."""
@@ -72,7 +72,7 @@ class Inventory:
 
     def summary(self) -> str:
         """The counts in a sentence."""
-        return f"{sum(self.counts.values())} problems: " + ", ".join(f"{n} × {kind}" for kind, n in self.counts.items())
+        return f"{counted(sum(self.counts.values()))}: " + ", ".join(f"{n} × {kind}" for kind, n in self.counts.items())
 
 
 class BadLine(Exception):
@@ -179,6 +179,10 @@ def check_manifest(chunks: Iterable[bytes], place: Place, look_up: Lookup) -> In
     for number, entry in entries:
         _add(inventory, place, number, entry, found)
     _check_whole(inventory, place)
+    # What is looked up is found last; people read by lines.
+    inventory.problems.sort(
+        key=lambda problem: int(problem.place.removeprefix("line ")) if "line" in problem.place else 0
+    )
     return inventory
 
 

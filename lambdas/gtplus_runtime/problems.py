@@ -1,6 +1,6 @@
 """What is wrong with something that was handed in: all of it at once, each with its mend. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any, NamedTuple
 
 
@@ -47,5 +47,11 @@ class Refused(Exception):
 
 def shown(value: object) -> str:
     """A value as an error may show it: quoted and never longer than a line."""
-    text = repr(value)
+    text = repr(str(value)) if isinstance(value, str) else repr(value)
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+def counted(problems: Sized | int) -> str:
+    """`1 problem`, `3 problems`."""
+    count = problems if isinstance(problems, int) else len(problems)
+    return f"{count:,} problem{'' if count == 1 else 's'}"

@@ -25,7 +25,7 @@ from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus,
 from gtplus_runtime.log import log
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import Limits, Place, find_place
-from gtplus_runtime.problems import Problem, Refused
+from gtplus_runtime.problems import Problem, Refused, counted
 from gtplus_runtime.routes import BY_KEY, Route
 from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
 
@@ -105,7 +105,7 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
         else:
             problems += check_form(route.name, body)
     if problems:
-        raise Refused(400, f"{route.name} was refused: {len(problems)} problems", problems)
+        raise Refused(400, f"{route.name} was refused: {counted(problems)}", problems)
     request = event["requestContext"]["requestId"]
     return Call(
         route=route,
@@ -193,7 +193,15 @@ def _show_project(call: Call) -> dict[str, Any]:
         **public(head),
         "place": {
             "deployed": place is not None,
-            **({"grants": [g._asdict() for g in place.grants], "provider": place.provider} if place else {}),
+            **(
+                {
+                    "grants": [grant._asdict() for grant in place.grants],
+                    "provider": place.provider,
+                    "limits": place.limits._asdict(),
+                }
+                if place
+                else {}
+            ),
         },
     }
 
@@ -263,7 +271,7 @@ def _before_create(call: Call) -> dict[str, Any]:
     if not form["output"].endswith("/"):
         problems.append(Problem("output", "a prefix that ends in /", form["output"], "add the /"))
     if problems:
-        raise Refused(400, f"batch {call.key.batch!r} was not created: {len(problems)} problems", problems)
+        raise Refused(400, f"batch {call.key.batch!r} was not created: {counted(problems)}", problems)
     return form
 
 

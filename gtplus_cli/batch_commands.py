@@ -1,0 +1,290 @@
+"""`gtplus batch`: create, follow, report, review and decide on batches."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import ClientError
+
+from gtplus_cli.caller import Caller, command
+from gtplus_cli.render import batch_table, event_table, person, show_batch
+from gtplus_runtime.forms import check_form, check_name
+from gtplus_runtime.lifecycle import BATCH
+from gtplus_runtime.manifest import Inventory
+from gtplus_runtime.objects import Objects
+from gtplus_runtime.places import Grant, Limits, Place
+from gtplus_runtime.problems import Problem, Refused, counted, shown
+
+app = typer.Typer(no_args_is_help=True, help="Create, follow, review and decide on batches.")
+
+_Batch = Annotated[str, typer.Argument(help="The batch, as PROJECT/BATCH.", metavar="PROJECT/BATCH")]
+_Reason = Annotated[str | None, typer.Option(help="Why.")]
+_Round = Annotated[int | None, typer.Option(help="The round it is about; refused if it is over.")]
+
+
+@command(app)
+def create(
+    caller: Caller,
+    batch: _Batch,
+    *,
+    input: Annotated[str, typer.Option(help="S3 URI of the input: a prefix that ends in /, or a manifest.")],
+    output: Annotated[str | None, typer.Option(help="S3 URI of the output, a prefix that ends in /.")] = None,
+    label_attribute: Annotated[str | None, typer.Option(help="Label attribute in the output.")] = None,
+    description: Annotated[str | None, typer.Option(help="What the batch is.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Check the input first, with your own rights.")
+    ] = True,
+) -> None:
+    """Create a batch. Its input is checked first; a bad one creates nothing."""
+    project, name = _split(batch)
+    body = _given(input=input, output=output, labelAttribute=label_attribute, description=description)
+    problems = check_name("batch", name) + check_form("batch.create", body)
+    if problems:
+        raise Refused(400, f"batch {name!r} was not created: {counted(problems)}", problems)
+    if check:
+        _check_input(caller, project, name, input)
+    answer = caller.client.call("batch.create", project=project, batch=name, **body)
+    caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
+    caller.next(f"gtplus batch watch {batch}")
+
+
+@command(app, "list")
+def list_(caller: Caller, project: Annotated[str, typer.Argument(help="Id of the project.")]) -> None:
+    """List the batches of a project, newest first."""
+    answer = caller.client.call("batch.list", project=project)
+    caller.show(answer, lambda out: out.print(batch_table(answer["batches"])))
+
+
+@command(app)
+def show(caller: Caller, batch: _Batch) -> None:
+    """Show where a batch stands, since when, and whom it waits for."""
+    answer = _call(caller, "batch.show", batch)
+    caller.show(answer, lambda out: show_batch(answer, out))
+    caller.next(f"gtplus batch history {batch}")
+
+
+@command(app)
+def history(caller: Caller, batch: _Batch) -> None:
+    """Show every event of a batch: what, who, when."""
+    answer = _call(caller, "batch.history", batch)
+    caller.show(answer, lambda out: out.print(event_table(answer["events"])))
+
+
+@command(app)
+def watch(
+    caller: Caller,
+    batch: _Batch,
+    *,
+    until: Annotated[str | None, typer.Option(help="Stop at this status. Default: at the end.")] = None,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Follow a batch and print each status as it comes. Ctrl-C stops watching, not the batch."""
+    if until is not None and until not in BATCH:
+        problem = Problem("--until", f"one of {', '.join(BATCH.statuses)}", shown(until), "choose one of them")
+        raise Refused(400, "there is no such status", [problem])
+    seen = 0
+    while True:
+        events = _call(caller, "batch.history", batch)["events"]
+        for event in events[seen:]:
+            line = json.dumps(event) if caller.as_json else None
+            caller.out.print(line or f"{event['at'][:19]}  {event['status']:<30} {person(event['actor'])}")
+        seen = len(events)
+        status = events[-1]["status"]
+        if BATCH[status].is_end or any(event["status"] == until for event in events):
+            return
+        time.sleep(interval)
+
+
+@command(app)
+def report(
+    caller: Caller,
+    batch: _Batch,
+    status: Annotated[str, typer.Argument(help="The status reached, e.g. 'Data received'.")],
+    *,
+    round: _Round = None,
+    manifest: Annotated[str | None, typer.Option(help="S3 URI of the round's output manifest.")] = None,
+    completed: Annotated[int | None, typer.Option(min=0, help="Objects completed.")] = None,
+    failed: Annotated[int | None, typer.Option(min=0, help="Objects failed.")] = None,
+    evidence: Annotated[str | None, typer.Option(help="Where it is known from, e.g. a mail.")] = None,
+    reason: _Reason = None,
+) -> None:
+    """Report a status for the provider."""
+    objects = {n: value for n, value in (("completed", completed), ("failed", failed)) if value is not None}
+    fields = _given(status=status, round=round, manifest=manifest, evidence=evidence, reason=reason)
+    _command(caller, "batch.report", batch, **fields, **({"objects": objects} if objects else {}))
+
+
+@command(app)
+def review(
+    caller: Caller,
+    batch: _Batch,
+    *,
+    verdicts: Annotated[
+        Path | None, typer.Option(help="JSON Lines of verdicts: object, correct, reason.", exists=True, dir_okay=False)
+    ] = None,
+    sample: Annotated[Path | None, typer.Option(help="Write the sample here, as JSON Lines, and do no more.")] = None,
+    comment: Annotated[str | None, typer.Option(help="Feedback on the whole batch.")] = None,
+) -> None:
+    """Review the sample of a batch: object by object in the terminal, or by a file of verdicts."""
+    drawn = _call(caller, "batch.sample", batch)
+    if sample is not None:
+        sample.write_text("".join(json.dumps(entry) + "\n" for entry in drawn["objects"]))
+        caller.show(
+            drawn, lambda out: out.print(f"{len(drawn['objects'])} objects of round {drawn['round']}: {sample}")
+        )
+        caller.next(f"write the verdicts, then: gtplus batch review {batch} --verdicts FILE")
+        return
+    given = _read_verdicts(verdicts) if verdicts is not None else _ask_verdicts(caller, drawn["objects"])
+    _command(caller, "batch.review", batch, round=drawn["round"], verdicts=given, **_given(comment=comment))
+    caller.next(f"gtplus batch show {batch}, then accept or reject")
+
+
+@command(app)
+def accept(caller: Caller, batch: _Batch, *, round: _Round = None, reason: _Reason = None) -> None:
+    """Accept the labels, for good."""
+    _command(caller, "batch.accept", batch, **_given(round=round, reason=reason))
+    caller.next(f"gtplus batch watch {batch}")
+
+
+@command(app)
+def reject(
+    caller: Caller,
+    batch: _Batch,
+    *,
+    reason: Annotated[str, typer.Option(help="What is wrong with the labels.")],
+    round: _Round = None,
+) -> None:
+    """Reject the labels of this round, for good."""
+    _command(caller, "batch.reject", batch, **_given(round=round, reason=reason))
+    caller.next(f"gtplus batch watch {batch}")
+
+
+@command(app)
+def rework(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
+    """Allow one more round to a batch that was rejected in its last (operators only)."""
+    _command(caller, "batch.rework", batch, **_given(reason=reason))
+
+
+@command(app)
+def pause(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
+    """Pause a batch."""
+    _command(caller, "batch.pause", batch, **_given(reason=reason))
+    caller.next(f"gtplus batch resume {batch}")
+
+
+@command(app)
+def resume(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
+    """Resume a paused batch where it was."""
+    _command(caller, "batch.resume", batch, **_given(reason=reason))
+
+
+@command(app)
+def cancel(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
+    """Give a batch up."""
+    _command(caller, "batch.cancel", batch, **_given(reason=reason))
+
+
+def _split(batch: str) -> tuple[str, str]:
+    project, slash, name = batch.partition("/")
+    if not (project and slash and name) or "/" in name:
+        problem = Problem("PROJECT/BATCH", "a project and a batch", shown(batch), "write e.g. street-signs/digits-001")
+        raise Refused(400, "it is not clear which batch is meant", [problem])
+    return project, name
+
+
+def _call(caller: Caller, route: str, batch: str, **body: Any) -> Any:
+    project, name = _split(batch)
+    return caller.client.call(route, project=project, batch=name, **body)
+
+
+def _command(caller: Caller, route: str, batch: str, **body: Any) -> None:
+    problems = check_form(route, body)
+    if problems:
+        raise Refused(400, f"{route} was not sent: {counted(problems)}", problems)
+    answer = _call(caller, route, batch, **body)
+    caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _check_input(caller: Caller, project: str, name: str, uri: str) -> None:
+    place = caller.client.call("project.show", project=project)["place"]
+    if not place["deployed"]:
+        return
+    inventory = _look(caller, project, uri, place)
+    if inventory is None or not inventory.counts:
+        return
+    if not inventory.total:
+        raise Refused(400, f"batch {name!r} was not created", inventory.problems)
+    count = sum(inventory.counts.values())
+    report = Path(f"{name}.report.json")
+    report.write_text(json.dumps(inventory.report(), indent=2))
+    problems = [
+        *inventory.problems[:20],
+        *([Problem("…", f"and {count - 20} more", "", f"all are counted in {report}")] if count > 20 else []),
+    ]
+    good = f"{len(inventory.lines):,} of {inventory.total:,} objects are good"
+    summary = f"batch {name!r} was not created: {counted(count)} in {uri}; {good}; the report is in {report}"
+    raise Refused(400, summary, problems)
+
+
+def _look(caller: Caller, project: str, uri: str, place: dict[str, Any]) -> Inventory | None:
+    known = Place(
+        project=project,
+        provider=place["provider"],
+        limits=Limits(**place["limits"]),
+        grants=tuple(Grant(g["bucket"], tuple(g["read"]), tuple(g["write"])) for g in place["grants"]),
+        data_role_arn="",
+        runtime_role_arn="",
+        settings={},
+    )
+    try:
+        inventory = Objects(caller.session.client("s3")).check_input(uri, known)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+    else:
+        if set(inventory.counts) != {"unreadable"}:
+            return inventory
+        code = inventory.problems[0].value
+    # The check at the other end has the authority; without the right to read, this one only says that it did not run.
+    if not caller.as_json:
+        caller.out.print(f"[yellow]the input was not checked here ({code}); the workspace checks it[/yellow]")
+    return None
+
+
+def _read_verdicts(path: Path) -> list[Any]:
+    verdicts = []
+    problems = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            verdicts.append(json.loads(line))
+        except ValueError:
+            problems.append(Problem(f"line {number}", "one JSON object a line", shown(line[:60]), "mend the line"))
+    if problems:
+        raise Refused(400, f"{path} was not read: {counted(problems)}", problems)
+    return verdicts
+
+
+def _ask_verdicts(caller: Caller, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not sys.stdin.isatty():
+        problem = Problem("--verdicts", "needed where there is no terminal", "", "get the sample with --sample FILE")
+        raise Refused(400, "nobody is here to review", [problem])
+    given = []
+    for number, entry in enumerate(objects, start=1):
+        caller.out.print(
+            f"\n[bold]{number} of {len(objects)}[/bold]  {entry['object']}  →  [bold]{entry['name']}[/bold]"
+        )
+        if entry.get("url"):
+            caller.out.print(f"[link={entry['url']}]open the object[/link]")
+        if typer.confirm("is the label right?", default=True):
+            given.append({"object": entry["object"], "correct": True})
+        else:
+            given.append({"object": entry["object"], "correct": False, "reason": typer.prompt("what is wrong")})
+    return given

@@ -1,0 +1,63 @@
+"""How the command line says no: a sentence, a table of all that is wrong, and an exit code; never a traceback."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+
+from gtplus_cli.client import Unreachable
+from gtplus_runtime.problems import Refused
+
+DONE, REFUSED, USED_WRONGLY, NOT_REACHED = 0, 1, 2, 3
+"""The exit codes."""
+
+DEBUG = "GTPLUS_DEBUG"
+"""Set it to see the traceback of an unexpected error."""
+
+
+def guarded(run: Callable[[], object], console: Console) -> int:
+    """Run a command, and turn what it raises into words and an exit code.
+
+    Args:
+        run: the command; wrong use exits by itself, with USED_WRONGLY.
+        console: where errors are written.
+    """
+    try:
+        run()
+        return DONE
+    except Refused as refused:
+        show_refusal(refused, console)
+        return REFUSED
+    except Unreachable as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        return NOT_REACHED
+    except (ClientError, BotoCoreError) as error:
+        console.print(f"[red]AWS said no: {error}[/red]", highlight=False)
+        return NOT_REACHED
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is half done, the same command goes on")
+        return 130
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc(file=sys.stderr)
+        # Errors that know what to do about themselves say it; what is unexpected says how to see more.
+        console.print(f"[red]{type(error).__name__}: {error}[/red]", highlight=False, markup=True)
+        console.print(f"set {DEBUG}=1 to see where", style="dim")
+        return REFUSED
+
+
+def show_refusal(refused: Refused, console: Console) -> None:
+    """Show all that is wrong, each with its place, rule, value and mend."""
+    console.print(f"[red]{refused.summary}[/red]", highlight=False)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    for problem in refused.problems:
+        value = f" ({problem.value})" if problem.value else ""
+        table.add_row(f"[bold]{problem.place}[/bold]", f"{problem.rule}{value}", problem.mend)
+    if refused.problems:
+        console.print(table)

@@ -1,0 +1,92 @@
+"""`gtplus local`: an account of its own on this machine, with an app deployed into it."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, help="An AWS account on this machine, with your app deployed into it.")
+
+STATE = Path(".local") / "up"
+TOOLS = Path(".local") / "tools"
+_ROLE = re.compile(r"arn:[a-z-]+:iam::\d+:role/.+")
+_App = Annotated[Path, typer.Option("--app", help="Folder of the app.", exists=True, file_okay=False)]
+
+
+@app.command()
+def up(
+    folder: _App = Path(),
+    *,
+    keep: Annotated[bool, typer.Option(help="Keep tables, objects and functions over a stop.")] = False,
+) -> None:
+    """Start the local cloud, or deploy anew into the one that runs, and leave it running."""
+    from gtplus_cli.local import LocalCloud, Toolchain, deploy
+
+    out = Console(highlight=False)
+
+    def announce(step: str, seconds: float | None) -> None:
+        if seconds is not None:
+            out.print(f"[green]✓[/green] {step:<24} [dim]{seconds:.1f} s[/dim]")
+
+    cloud = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute()), keep=keep)
+    running = cloud.status() or cloud.start(announce)
+    deployment = deploy(cloud, cwd=folder, context={"gtplus:localCloud": "true"}, announce=announce)
+    roles = {
+        profile_name(name): value
+        for outputs in deployment.outputs.values()
+        for name, value in outputs.items()
+        if _ROLE.fullmatch(value)
+    }
+    cloud.profiles.write(roles)
+    out.print(f"the local cloud is at {running.endpoint}: {deployment.resources} resources, IAM enforced")
+    out.print(f"the roles are profiles: {', '.join(sorted(roles))}")
+    out.print('act as one of them: [bold]eval "$(gtplus local env)"[/bold], then gtplus … --profile NAME')
+    out.print("[dim]next:[/dim] gtplus project request …  ·  gtplus local down")
+
+
+@app.command()
+def down() -> None:
+    """Stop the local cloud."""
+    from gtplus_cli.local import LocalCloud, Toolchain
+
+    stopped = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute())).stop()
+    typer.echo("stopped" if stopped else "it was not running")
+
+
+@app.command()
+def status() -> None:
+    """Say whether the local cloud runs, and who can act in it."""
+    from gtplus_cli.local import LocalCloud, Toolchain
+
+    cloud = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute()))
+    running = cloud.status()
+    if running is None:
+        typer.echo("not running; start it: gtplus local up")
+        raise typer.Exit(1)
+    typer.echo(f"running at {running.endpoint} since {running.since} (process {running.pid})")
+    typer.echo(f"profiles: {', '.join(cloud.profiles.read())}")
+    typer.echo('to act as one of them: eval "$(gtplus local env)"')
+
+
+@app.command()
+def env() -> None:
+    """Print what a shell needs so that `--profile` means the local cloud: `eval "$(gtplus local env)"`."""
+    from gtplus_cli.local import LocalCloud, Toolchain
+
+    ours = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute())).profiles.environment("unused")
+    # What would win over a profile is taken out of the way.
+    for variable in sorted({name for name in os.environ if name.startswith("AWS_")} - ours.keys() | {"AWS_PROFILE"}):
+        typer.echo(f"unset {variable}")
+    for variable, value in ours.items():
+        if variable != "AWS_PROFILE":
+            typer.echo(f"export {variable}={shlex.quote(value)}")
+
+
+def profile_name(output: str) -> str:
+    """The profile of a stack output that holds a role: `StreetSignsRequesterRole` is `street-signs-requester`."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", output.removesuffix("Role"))
+    return "-".join(word.lower() for word in words)

@@ -1,0 +1,92 @@
+"""`gtplus project`: request, approve, decline, move, list and show projects."""
+
+from typing import Annotated
+
+import typer
+
+from gtplus_cli.caller import Caller, command
+from gtplus_cli.render import project_table, show_project
+from gtplus_runtime.forms import TASK_TYPES, check_form, check_name
+from gtplus_runtime.lifecycle import PROJECT
+from gtplus_runtime.problems import Refused, counted
+
+app = typer.Typer(no_args_is_help=True, help="Request, approve, list and show projects.")
+
+_Project = Annotated[str, typer.Argument(help="Id of the project.", metavar="PROJECT")]
+_Reason = Annotated[str | None, typer.Option(help="Why.")]
+
+
+@command(app)
+def request(
+    caller: Caller,
+    project: _Project,
+    *,
+    first_name: Annotated[str, typer.Option(help="First name of the requester.")],
+    last_name: Annotated[str, typer.Option(help="Last name of the requester.")],
+    business_email: Annotated[str, typer.Option(help="Business e-mail of the requester.")],
+    description: Annotated[str, typer.Option(help="What is to be labeled, and what for.")],
+    task_type: Annotated[str, typer.Option(help=f"One of {', '.join(TASK_TYPES)}.")],
+    contains_pii: Annotated[bool, typer.Option("--contains-pii/--no-pii", help="Whether the data identify persons.")],
+) -> None:
+    """Request a project, with the fields of the service's form."""
+    body = {
+        "firstName": first_name,
+        "lastName": last_name,
+        "businessEmail": business_email,
+        "description": description,
+        "taskType": task_type,
+        "containsPii": contains_pii,
+    }
+    problems = check_name("project", project) + check_form("project.request", body)
+    if problems:
+        raise Refused(400, f"project {project!r} was not requested: {counted(problems)}", problems)
+    answer = caller.client.call("project.request", project=project, **body)
+    caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
+    caller.next(f"an operator approves it: gtplus project approve {project}")
+
+
+@command(app)
+def approve(caller: Caller, project: _Project, *, reason: _Reason = None) -> None:
+    """Approve a requested project, whose construct must be deployed."""
+    answer = caller.client.call("project.approve", project=project, **_given(reason=reason))
+    caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
+    caller.next(f"gtplus batch create {project}/NAME --input s3://…")
+
+
+@command(app)
+def decline(caller: Caller, project: _Project, *, reason: _Reason = None) -> None:
+    """Decline a requested project."""
+    answer = caller.client.call("project.decline", project=project, **_given(reason=reason))
+    caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
+
+
+@command(app)
+def status(
+    caller: Caller,
+    project: _Project,
+    status: Annotated[str, typer.Argument(help=f"One of {', '.join(PROJECT.statuses)}.")],
+    *,
+    reason: _Reason = None,
+) -> None:
+    """Move a project to another status."""
+    answer = caller.client.call("project.status", project=project, status=status, **_given(reason=reason))
+    caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
+
+
+@command(app, "list")
+def list_(caller: Caller) -> None:
+    """List all projects of the workspace (operators only)."""
+    answer = caller.client.call("project.list")
+    caller.show(answer, lambda out: out.print(project_table(answer["projects"])))
+
+
+@command(app)
+def show(caller: Caller, project: _Project) -> None:
+    """Show a project: its form, its status, where it is."""
+    answer = caller.client.call("project.show", project=project)
+    caller.show(answer, lambda out: show_project(answer, out))
+    caller.next(f"gtplus batch list {project}")
+
+
+def _given(**fields: str | None) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value is not None}

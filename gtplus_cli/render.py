@@ -1,0 +1,135 @@
+"""Batches, projects and events as people read them."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gtplus_runtime.lifecycle import BATCH, PROJECT
+
+_STYLES = {"Data delivered": "green", "Accepted": "green", "Data transfer failed": "red", "Rejected": "red"}
+_SUFFIX = re.compile(r"[0-9A-F]{8}-[0-9A-Za-z]{8,}(?=/|$)")
+
+
+def ago(at: str) -> str:
+    """How long ago something was, in the two largest units."""
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    parts = []
+    for size, name in units:
+        count, seconds = divmod(max(seconds, 0), size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or "now"
+
+
+def person(actor: dict[str, Any]) -> str:
+    """An actor, shortened to what people recognise: without the suffix that CloudFormation gives to names."""
+    return _SUFFIX.sub("", actor["name"])
+
+
+def project_table(projects: Iterable[dict[str, Any]]) -> Table:
+    """Projects, a line each."""
+    table = _table("Project", "Status", "Since", "Task type", "Requested by")
+    for project in projects:
+        form = project["form"]
+        requester = f"{form['firstName']} {form['lastName']}"
+        table.add_row(project["project"], project["status"], ago(project["since"]), form["taskType"], requester)
+    return table
+
+
+def show_project(project: dict[str, Any], out: Console) -> None:
+    """One project."""
+    form, place = project["form"], project["place"]
+    grid = _grid()
+    grid.add_row("project", f"[bold]{project['project']}[/bold]")
+    grid.add_row("status", f"{project['status']} (since {ago(project['since'])}): {PROJECT[project['status']].meaning}")
+    grid.add_row("requester", f"{form['firstName']} {form['lastName']} <{form['businessEmail']}>")
+    grid.add_row("description", form["description"])
+    grid.add_row("task type", f"{form['taskType']}{', contains personal data' if form['containsPii'] else ''}")
+    if not place["deployed"]:
+        grid.add_row("place", "not deployed: add a LabelingProject of this id to the app")
+    else:
+        grid.add_row("provider", place["provider"])
+    for grant in place.get("grants", []):
+        grid.add_row("reads", ", ".join(f"s3://{grant['bucket']}/{prefix}" for prefix in grant["read"]))
+        grid.add_row("writes", ", ".join(f"s3://{grant['bucket']}/{prefix}" for prefix in grant["write"]))
+    out.print(grid)
+
+
+def batch_table(batches: Iterable[dict[str, Any]]) -> Table:
+    """Batches, a line each."""
+    table = _table("Batch", "Status", "Since", "Round", "Total", "Completed", "Failed", "Waits for")
+    for batch in batches:
+        objects = batch.get("objects", {})
+        status = batch["status"]
+        table.add_row(
+            batch["batch"],
+            f"[{_STYLES.get(status, 'default')}]{status}[/]",
+            ago(batch["since"]),
+            str(batch["round"]),
+            *(str(objects.get(name, "")) for name in ("total", "completed", "failed")),
+            BATCH[status].waits_for or "",
+        )
+    return table
+
+
+def show_batch(batch: dict[str, Any], out: Console) -> None:
+    """One batch: where it stands, since when, and whom it waits for."""
+    facts, objects = batch["facts"], batch["objects"]
+    grid = _grid()
+    grid.add_row("batch", f"[bold]{batch['project']}/{batch['batch']}[/bold]  {batch['form'].get('description', '')}")
+    grid.add_row("status", f"[bold]{batch['status']}[/bold] since {ago(batch['since'])}, round {batch['round']}")
+    grid.add_row("", batch["meaning"])
+    if batch.get("waitsFor"):
+        grid.add_row("waits for", f"whoever may {batch['waitsFor']}")
+    if batch.get("next"):
+        grid.add_row("you can", ", ".join(batch["next"]))
+    grid.add_row("input", batch["form"]["input"])
+    grid.add_row("output", batch["form"]["output"])
+    if objects:
+        names = {"toReview": "to review", "withFeedback": "with feedback"}
+        grid.add_row("objects", ", ".join(f"{count} {names.get(name, name)}" for name, count in objects.items()))
+    if review := batch.get("review"):
+        bound = f"with {review['confidence']:.0%} confidence at most {review['atMost']:.1%} of all"
+        grid.add_row(
+            "review", f"{review['wrong']} of {review['sampled']} wrong; {bound}; proposal: {review['proposal']}"
+        )
+    for name in ("reason", "problem", "report", "summary"):
+        if facts.get(name):
+            grid.add_row(name, str(facts[name]))
+    for problem in facts.get("delivery", {}).get("problems", []):
+        grid.add_row("delivery", f"not complete: {problem}")
+    if batch.get("failure"):
+        grid.add_row("[red]failure[/red]", f"{batch['failure']} (it is tried again by itself)")
+    out.print(grid)
+
+
+def event_table(events: Iterable[dict[str, Any]]) -> Table:
+    """Events, oldest first."""
+    table = _table("#", "Status", "Round", "Who", "Duty", "When")
+    for event in events:
+        when = event["at"][:19].replace("T", " ")
+        implied = " (implied)" if event.get("implied") else ""
+        actor = event["actor"]
+        table.add_row(
+            str(event["seq"]), event["status"] + implied, str(event["round"]), person(actor), actor["duty"], when
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    return grid
