@@ -33,7 +33,8 @@ ROOT = Path(__file__).parents[2]
 APP = """
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as api, aws_apigatewayv2_authorizers as authorizers
-from aws_cdk import aws_apigatewayv2_integrations as integrations, aws_iam as iam, aws_lambda as lambda_, aws_s3 as s3
+from aws_cdk import aws_apigatewayv2_integrations as integrations, aws_cognito as cognito, aws_iam as iam
+from aws_cdk import aws_lambda as lambda_, aws_s3 as s3
 
 app = cdk.App()
 stack = cdk.Stack(app, "Small")
@@ -52,6 +53,10 @@ bucket.grant_put(function, "from-handler/*")
 http = api.HttpApi(stack, "Api")
 http.add_routes(path="/projects/{project}", integration=integrations.HttpLambdaIntegration("Call", function),
     authorizer=authorizers.HttpIamAuthorizer())
+pool = cognito.UserPool(stack, "Pool", removal_policy=cdk.RemovalPolicy.DESTROY)
+client = pool.add_client("Client", auth_flows=cognito.AuthFlow(user_password=True))
+http.add_routes(path="/people", integration=integrations.HttpLambdaIntegration("CallByPeople", function),
+    authorizer=authorizers.HttpUserPoolAuthorizer("People", pool, user_pool_clients=[client]))
 reader = iam.Role(stack, "Reader", assumed_by=iam.AccountRootPrincipal())
 bucket.grant_read(reader, "from-handler/*")
 reader.add_to_policy(iam.PolicyStatement(actions=["execute-api:Invoke"],
@@ -61,7 +66,8 @@ bucket.grant_put(writer)
 reader.add_to_policy(iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[writer.role_arn]))
 context = str(app.node.try_get_context("gtplus:localCloud"))
 for name, value in {"BucketName": bucket.bucket_name, "FunctionName": function.function_name, "ApiId": http.api_id,
-                    "ReaderArn": reader.role_arn, "WriterArn": writer.role_arn, "Context": context}.items():
+                    "ReaderArn": reader.role_arn, "WriterArn": writer.role_arn, "PoolId": pool.user_pool_id,
+                    "ClientId": client.user_pool_client_id, "Context": context}.items():
     cdk.CfnOutput(stack, name, value=value)
 app.synth()
 """
@@ -76,7 +82,8 @@ def handler(event, context):
         s3.put_object(Bucket=os.environ["BUCKET"], Key="elsewhere", Body=b"a")
     except s3.exceptions.ClientError as error:
         refused = error.response["Error"]["Code"]
-    caller = event.get("requestContext", {}).get("authorizer", {}).get("iam", {}).get("userArn")
+    authorizer = event.get("requestContext", {}).get("authorizer", {})
+    caller = authorizer.get("iam", {}).get("userArn") or authorizer.get("jwt", {}).get("claims", {}).get("email")
     return {"statusCode": 200, "body": json.dumps({"refused": refused, "caller": caller})}
 """
 
@@ -89,7 +96,7 @@ def tools() -> Toolchain:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("app")
+    folder = tmp_path_factory.mktemp("an app")
     (folder / "code").mkdir()
     (folder / "app.py").write_text(APP)
     (folder / "code" / "small.py").write_text(HANDLER)
@@ -98,7 +105,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cloud(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("state"), tools=tools) as running:
+    with LocalCloud(tmp_path_factory.mktemp("its state"), tools=tools) as running:
         yield running
 
 
@@ -122,9 +129,10 @@ def refused(error: pytest.ExceptionInfo[ClientError]) -> bool:
 
 
 class TestDeployment:
-    def test_gives_outputs_and_counts_resources(self, deployed: Deployment) -> None:
+    def test_gives_outputs_and_counts_resources(self, cloud: LocalCloud, deployed: Deployment) -> None:
         assert deployed.outputs["Small"]["Context"] == "true"
-        assert deployed.resources == 14
+        template = json.loads((cloud.state / "cdk.out" / "Small.template.json").read_text())
+        assert deployed.resources == len(template["Resources"])
 
     def test_says_why_an_app_failed(self, cloud: LocalCloud, app: Path) -> None:
         with pytest.raises(LocalCloudError, match=r"(?s)cdk deploy failed.*ValueError: the option is wrong"):
@@ -217,16 +225,39 @@ class TestAuthorization:
         assert call(cloud, deployed, "streets", method="POST")[0] == 403
         assert call(cloud, deployed, "streets", signed=False)[0] == 403
 
+    def test_a_person_comes_in_by_a_token_of_the_user_pool(self, cloud: LocalCloud, deployed: Deployment) -> None:
+        outputs, people = deployed.outputs["Small"], cloud.session().client("cognito-idp")
+        pool = outputs["PoolId"]
+        people.admin_create_user(
+            UserPoolId=pool, Username="ann", UserAttributes=[{"Name": "email", "Value": "ann@example.org"}]
+        )
+        people.admin_set_user_password(UserPoolId=pool, Username="ann", Password="Secret-1-secret", Permanent=True)
+        token = people.initiate_auth(
+            AuthFlow="USER_PASSWORD_AUTH",
+            ClientId=outputs["ClientId"],
+            AuthParameters={"USERNAME": "ann", "PASSWORD": "Secret-1-secret"},
+        )["AuthenticationResult"]["IdToken"]
+        status, body = send(cloud, deployed, AWSRequest("GET", "/people", headers={"Authorization": f"Bearer {token}"}))
+        assert (status, json.loads(body)["caller"]) == (200, "ann@example.org")
+        forged = {"Authorization": f"Bearer {token[:-8]}AAAAAAAA"}
+        assert send(cloud, deployed, AWSRequest("GET", "/people", headers=forged))[0] == 401
+        assert send(cloud, deployed, AWSRequest("GET", "/people"))[0] == 401
+
 
 def call(
     cloud: LocalCloud, deployed: Deployment, project: str, *, method: str = "GET", signed: bool = True
 ) -> tuple[int, str]:
-    running, credentials = cloud.status(), cloud.session("reader").get_credentials()
+    """Calls as the reader."""
+    return send(cloud, deployed, AWSRequest(method, f"/projects/{project}"), "reader" if signed else None)
+
+
+def send(cloud: LocalCloud, deployed: Deployment, request: AWSRequest, profile: str | None = None) -> tuple[int, str]:
+    running = cloud.status()
     assert running is not None
-    assert credentials is not None
-    url = f"{running.api_url(deployed.outputs['Small']['ApiId'])}/projects/{project}"
-    request = AWSRequest(method=method, url=url)
-    if signed:
+    request.url = running.api_url(deployed.outputs["Small"]["ApiId"]) + request.url
+    if profile is not None:
+        credentials = cloud.session(profile).get_credentials()
+        assert credentials is not None
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", cloud.region).add_auth(request)
     response = URLLib3Session(verify=str(cloud.tools.authority)).send(request.prepare())
     return response.status_code, response.text

@@ -11,12 +11,21 @@ REVIEWER = "arn:aws:iam::000000000000:role/Reviewer"
 
 @pytest.fixture
 def profiles(tmp_path: Path) -> Profiles:
-    return Profiles(tmp_path / "aws-config", "https://127.0.0.1:4000", tmp_path / "authority.pem", "eu-central-1")
+    return Profiles(
+        file=tmp_path / "aws-config",
+        endpoint="https://127.0.0.1:4000",
+        ca_bundle=tmp_path / "authority.pem",
+        region="eu-central-1",
+        api_url="https://127.0.0.1:4000/{api_id}/$default",
+    )
 
 
 def test_the_file_is_what_aws_tools_read(profiles: Profiles, tmp_path: Path) -> None:
     profiles.write({"reviewer": AssumedRole(REVIEWER, source="caller", external_id="42"), "caller": REVIEWER})
-    common = f"region = eu-central-1\nendpoint_url = https://127.0.0.1:4000\nca_bundle = {tmp_path / 'authority.pem'}\n"
+    common = (
+        f"region = eu-central-1\nendpoint_url = https://127.0.0.1:4000\nca_bundle = {tmp_path / 'authority.pem'}\n"
+        "gtplus_api_url = https://127.0.0.1:4000/{api_id}/$default\n"
+    )
     assert profiles.file.read_text() == (
         f"[profile root]\n{common}aws_access_key_id = test\naws_secret_access_key = test\n\n"
         f"[profile reviewer]\n{common}role_arn = {REVIEWER}\nsource_profile = caller\n"
@@ -63,10 +72,14 @@ def test_a_session_takes_nothing_from_the_environment(profiles: Profiles, monkey
         assert client.meta.config.proxies == {}
 
 
-def test_the_environment_names_a_profile_or_the_root_key_but_never_both(profiles: Profiles) -> None:
+def test_the_environment_names_a_profile_or_the_root_key_but_never_both(
+    profiles: Profiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
     root, reviewer = profiles.environment(), profiles.environment("reviewer")
     assert root["AWS_ACCESS_KEY_ID"] == "test"
     assert "AWS_PROFILE" not in root
     assert reviewer["AWS_PROFILE"] == "reviewer"
     assert not [name for name in reviewer if "KEY" in name]
+    assert reviewer["NO_PROXY"] == reviewer["no_proxy"] == "intranet.example,127.0.0.1,localhost"
     assert reviewer["AWS_SHARED_CREDENTIALS_FILE"] == "/dev/null"
