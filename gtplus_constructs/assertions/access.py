@@ -472,12 +472,15 @@ class Caller:
         _check(action, arn)
         asked = {**(context or {}), **keys} if context or keys else keys
         name = action.lower()
+        given = normalize(asked) if asked else {}
+        if given.get("aws:sourcevpce"):
+            access._attachments.refuse_endpoint_policies()
         target = access._evaluator.target(name, arn)
-        request = self._context(name, target, normalize(asked) if asked else {}, any_request=False)
+        request = self._context(name, target, given, any_request=False)
         verdict = access._evaluator.judge(self._principal, name, target, arn, request)
         outcome = _outcome(verdict, either_denial=expected is not None)
         if outcome is None:
-            raise access._explainer.doubt(verdict, self._principal, name, arn, request)
+            raise access._explainer.doubt(verdict, self._principal, action, arn, request)
         failed = expected is not None and expected is not (outcome is Outcome.ALLOWED)
         decision = Decision(
             outcome=outcome,

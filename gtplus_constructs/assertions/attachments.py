@@ -89,11 +89,6 @@ class Attachments:
             self._by_type.setdefault(resource.type, []).append(resource)
             if resource.arn is not None and not is_unknown(resource.arn):
                 self.by_arn.setdefault(_base(resource.arn), resource)
-        self._unread = [
-            resource
-            for resource in self._all
-            if resource.type == "AWS::CloudFormation::Stack" and resource.logical_id not in resource.template.nested
-        ]
 
     def of_type(self, *types: str) -> Iterator[Resource]:
         """The resources of some types."""
@@ -128,11 +123,21 @@ class Attachments:
         return [arn for arn in {**self.by_arn, **self._given} if arn.split(":", 3)[2] == service]
 
     def unread(self) -> list[NotModelled]:
-        """What of the templates could hold policies and was not read."""
-        return [
-            NotModelled("a nested stack whose template is not loaded", f"{nested.stack}/{nested.logical_id}")
-            for nested in self._unread
+        """What of the templates could hold policies for anybody and is not read."""
+        nested = [r for r in self.of_type("AWS::CloudFormation::Stack") if r.logical_id not in r.template.nested]
+        return [NotModelled("a nested stack whose template is not loaded", repr(r)) for r in nested] + [
+            NotModelled("a policy of an organization", repr(r)) for r in self.of_type("AWS::Organizations::Policy")
         ]
+
+    def refuse_endpoint_policies(self) -> None:
+        """For requests through a VPC endpoint.
+
+        Raises:
+            NotModelled: If an endpoint of the templates has a policy.
+        """
+        for endpoint in self.of_type("AWS::EC2::VPCEndpoint"):
+            if endpoint.raw("PolicyDocument") is not None:
+                raise NotModelled("the policy of a VPC endpoint", repr(endpoint))
 
     # ---- identities
 
@@ -159,7 +164,7 @@ class Attachments:
         if boundary is not None:
             identity.boundary = self._managed(str(boundary), resource, PolicyKind.BOUNDARY)
         for problem in self.unread():
-            identity.policies.append(undecided(problem, PolicyKind.IDENTITY, _place(resource, "nested stack")))
+            identity.policies.append(undecided(problem, PolicyKind.IDENTITY, _place(resource, "")))
         return identity
 
     def _groups(self, user: Resource, names: set[str]) -> Iterator[Resource]:
@@ -250,7 +255,7 @@ class Attachments:
         reader = self._reader(service, arn_service, name)
         known = self._unread_policy(service, target) if reader is None else reader(target)
         for problem in self.unread():
-            target.statements.append(undecided(problem, PolicyKind.RESOURCE, Place("", base, "nested stack")))
+            target.statements.append(undecided(problem, PolicyKind.RESOURCE, Place("", base, "")))
         if not known:
             problem = NotModelled(
                 f"the policy of {readable(base)} is not in the template; "

@@ -136,7 +136,9 @@ class Explainer:
         reasons: list[str] = []
         places: list[str] = []
         for doubt in verdict.doubts:
-            found = [doubt] if isinstance(doubt, NotModelled) else doubt.doubts(principal, action, resource, keys)
+            found = (
+                [doubt] if isinstance(doubt, NotModelled) else doubt.doubts(principal, action.lower(), resource, keys)
+            )
             for reason in found:
                 if reason.what not in reasons:
                     reasons.append(reason.what)

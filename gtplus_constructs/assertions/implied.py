@@ -13,6 +13,11 @@ from .template import Resource
 Implied = dict[str, tuple[str, ...] | None]
 
 _TYPES = {Kind.ROLE: "AssumedRole", Kind.USER: "User", Kind.ROOT: "Account", Kind.ANONYMOUS: "Anonymous"}
+# What only a service sends that calls in its own name.
+_SERVICE_ONLY = (
+    "aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceorgid", "aws:sourceorgpaths",
+    "aws:principalservicename", "aws:principalservicenameslist",
+)  # fmt: skip
 # What no request of a principal without an identity carries.
 _IDENTITY_ONLY = (
     "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:username",
@@ -28,6 +33,8 @@ def of_principal(principal: Principal, resource: Resource | None) -> Implied:
         resource: The role or user in the template, for its tags.
     """
     keys: Implied = {"aws:principalisawsservice": (as_text(principal.kind is Kind.SERVICE),)}
+    if principal.kind is not Kind.SERVICE:
+        keys |= dict.fromkeys(_SERVICE_ONLY)
     if principal.kind in _TYPES:
         keys["aws:principaltype"] = (_TYPES[principal.kind],)
     if principal.account is None:
@@ -37,7 +44,6 @@ def of_principal(principal: Principal, resource: Resource | None) -> Implied:
         if principal.kind is Kind.ANONYMOUS:
             keys["aws:principalaccount"] = keys["aws:userid"] = ("anonymous",)
         return keys
-    keys["aws:principalservicename"] = keys["aws:principalservicenameslist"] = None
     # For a session of a role this is the role's ARN, not the session's.
     keys["aws:principalarn"] = (principal.name,)
     keys["aws:principalaccount"] = (principal.account,)
