@@ -104,22 +104,31 @@ class Lifecycle:
         paused: the status that any open one can go to and come back from, or None.
 
     Raises:
-        ValueError: for a follower that is no status, two statuses of one name, or one that nothing leads to.
+        ValueError: with every follower that is no status, two statuses of one name, one that nothing leads to from
+            the first, and a `paused` that is no status.
     """
 
     def __init__(self, *statuses: Status, paused: str | None = None) -> None:
+        if not statuses:
+            raise ValueError("a lifecycle has at least one status")
         self.statuses: dict[str, Status] = {status.name: status for status in statuses}
         self.paused = paused
         self.first = statuses[0]
         known = set(self.statuses)
-        reached = {name for status in statuses for name in status.followers} | {self.first.name}
+        reached, ahead = {self.first.name}, [self.first]
+        while ahead:
+            new = ahead.pop().followers.keys() - reached
+            reached |= new
+            ahead += [self.statuses[name] for name in new & known]
+        named = {name for status in statuses for name in status.followers}
         problems = [
             *([f"two statuses have one name among {[s.name for s in statuses]}"] if len(known) < len(statuses) else []),
             *[
                 f"{name!r} follows a status and is none itself: add it, or take it out"
-                for name in sorted(reached - known)
+                for name in sorted(named - known)
             ],
             *[f"nothing leads to {name!r}: name it among the followers of another" for name in sorted(known - reached)],
+            *([f"{paused!r} pauses and is no status: add it"] if paused is not None and paused not in known else []),
         ]
         if problems:
             raise ValueError("; ".join(problems))
@@ -144,7 +153,8 @@ class Lifecycle:
     def implied(self, current: str, target: str, duty: Duty) -> list[str] | None:
         """The shortest way from `current` to `target` on which this duty may cause every step, or None.
 
-        A provider that reports a later status says that the earlier ones have happened; each becomes an event.
+        A provider that reports a later status says that the earlier ones have happened; each becomes an event. Nobody
+        implies a pause, so no way leads through one.
         """
         ways: list[list[str]] = [[current]]
         seen = {current}
@@ -153,7 +163,7 @@ class Lifecycle:
             for name in self.next_for(way[-1], duty):
                 if name == target:
                     return [*way[1:], name]
-                if name not in seen and not self.statuses[name].is_end:
+                if name not in seen and name != self.paused and not self.statuses[name].is_end:
                     seen.add(name)
                     ways.append([*way, name])
         return None
