@@ -126,9 +126,8 @@ class LocalCloud:
             port = self._port
             if self._keep and port is None and (last := self._record()) is not None:
                 port = last.port
-            self._record_file.unlink(
-                missing_ok=True
-            )  # nobody may take the last one's for ours, and its process for ours
+            # Nobody may take the last one's record for ours, and signal a process that is not.
+            self._record_file.unlink(missing_ok=True)
             if not self._keep:
                 shutil.rmtree(self._data, ignore_errors=True)
             with _listening(port) as listener:
