@@ -114,7 +114,8 @@ def decide_batch(head: Head | None, command: Command, settings: Mapping[str, Any
         command = command._replace(target=head["pausedFrom"])
     elif head["status"] == BATCH.paused and command.target not in (BATCH.paused, BatchStatus.CANCELLED):
         raise _illegal(BATCH, head, shown(command.target), Duty(command.actor.duty))
-    if command.target == BatchStatus.ACCEPTED:
+    # A resume of an accepted batch decides nothing.
+    if command.target == BatchStatus.ACCEPTED and command.verb != "batch.resume":
         _separate_duties(head, command, settings)
     reworked = command.target == BatchStatus.SENT_FOR_REWORK and command.actor.duty == Duty.WORKSPACE
     if reworked and head["round"] >= settings["maxRounds"]:
@@ -150,7 +151,9 @@ def evolve(head: Head | None, event: Event) -> dict[str, Any]:
     elif head.get("pausedFrom"):
         changes["pausedFrom"] = None
     reporters = head.get("reportedBy", [])
-    if event.actor.duty in (Duty.REPORT, Duty.OPERATE) and event.actor.id not in reporters:
+    # An operator who reports speaks for the provider; one who pauses, or allows a rework, does not.
+    for_provider = event.before in BATCH and BATCH.allowed(event.before, event.status, Duty.REPORT)
+    if event.actor.duty in (Duty.REPORT, Duty.OPERATE) and for_provider and event.actor.id not in reporters:
         changes["reportedBy"] = [*reporters, event.actor.id][-20:]
     return changes
 
@@ -183,7 +186,7 @@ def _request_first() -> Problem:
 
 
 def _again_or_taken(kind: str, head: Head, command: Command) -> list[Event]:
-    form = dict(command.data)
+    form = {name: value for name, value in command.data.items() if value is not None}
     same = all(head["form"].get(name) == value for name, value in form.items()) and set(form) == set(head["form"])
     if same and head["requestedBy"]["id"] == command.actor.id:
         return []
