@@ -122,8 +122,8 @@ def duty_paths(duty: Duty, project: str | None) -> list[str]:
         duty: whose paths.
         project: the one project it is for, or None for a duty of the whole workspace.
     """
-    if project is None:
-        # Each method by its name: a `*` in IAM goes over slashes, and `*/operate/*` would open all of a project
-        # or batch that is called "operate" to an operator.
-        return [f"{method}/{duty}/*" for method in sorted({route.method for route in ROUTES})]
-    return [f"*/{duty}/projects/{project}", f"*/{duty}/projects/{project}/*"]
+    # Each method by its name: a `*` in IAM goes over slashes, and `*/operate/*` would open all of a project or batch
+    # that is called "operate" to an operator.
+    methods = sorted({route.method for route in ROUTES})
+    paths = [f"{duty}/*"] if project is None else [f"{duty}/projects/{project}", f"{duty}/projects/{project}/*"]
+    return [f"{method}/{path}" for method in methods for path in paths]
