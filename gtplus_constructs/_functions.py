@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 import gtplus_runtime
@@ -71,6 +72,7 @@ class Functions(Construct):
         timeout: Duration,
         memory: int = 512,
         settings: Mapping[str, str] | None = None,
+        letters: sqs.IQueue | None = None,
     ) -> lambda_.Function:
         """A function that runs one file of `handlers/`.
 
@@ -82,8 +84,10 @@ class Functions(Construct):
             timeout: how long a call may take.
             memory: in MiB.
             settings: further environment.
+            letters: keeps the calls nobody waits for, once their retries have failed; the role must let it be
+                written to. Default: nobody calls it so.
         """
-        return lambda_.Function(
+        function = lambda_.Function(
             scope,
             id,
             code=self._code,
@@ -96,18 +100,24 @@ class Functions(Construct):
             log_group=self.logs,
             environment=self._settings | dict(settings or {}),
         )
+        if letters is not None:
+            resource = function.node.default_child
+            assert isinstance(resource, lambda_.CfnFunction)
+            # Written here: CDK's own option would add a policy resource to the role.
+            resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=letters.queue_arn)
+        return function
 
 
-def table_statements(table: dynamodb.ITable, *actions: str, index: bool = False) -> list[iam.PolicyStatement]:
+def table_statements(table: dynamodb.ITable, *actions: str, indexes: Sequence[str] = ()) -> list[iam.PolicyStatement]:
     """What reads or writes the table, and its key with it: CDK's `table.grant` leaves the key out.
 
     Args:
         table: the table.
         actions: of DynamoDB, without the prefix.
-        index: whether the indexes are queried too.
+        indexes: the names of the indexes that are queried too.
     """
     stack = Stack.of(table)
-    resources = [table.table_arn, *([f"{table.table_arn}/index/*"] if index else [])]
+    resources = [table.table_arn, *(f"{table.table_arn}/index/{name}" for name in indexes)]
     statements = [iam.PolicyStatement(sid="Table", actions=[f"dynamodb:{a}" for a in actions], resources=resources)]
     if table.encryption_key is not None:
         statements.append(use_key(table.encryption_key, "TableKey", f"dynamodb.{stack.region}.{stack.url_suffix}"))

@@ -23,6 +23,9 @@ from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.problems import Problem
 from gtplus_runtime.protocol import HANDLER_TIMEOUT_SECONDS
 
+INDEXES = OPEN, LIST = "open", "list"
+"""The indexes of the table, by name."""
+
 
 class BatchTable(Construct):
     """The table: every status change of every batch and project, for ever.
@@ -59,13 +62,13 @@ class BatchTable(Construct):
         )
         # Sparse: only heads that are open, so a sweep costs what is open.
         self.table.add_global_secondary_index(
-            index_name="open",
+            index_name=OPEN,
             partition_key=_text("open"),
             sort_key=_text("pk"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.table.add_global_secondary_index(
-            index_name="list",
+            index_name=LIST,
             partition_key=_text("list"),
             sort_key=_text("createdAt"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
@@ -141,19 +144,15 @@ class BatchWorkflow(Construct):
         )
         self._functions, self._key = functions, key
         self.table = BatchTable(self, "Batches", key=key, removal_policy=removal_policy).table
-        self.data_statements = [
+        places = Stack.of(self).format_arn(service="ssm", resource="parameter", resource_name=f"{projects_path[1:]}/*")
+        self._table_statements = [
             *table_statements(
-                self.table, "GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query", index=True
+                self.table, "GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query", indexes=INDEXES
             ),
-            iam.PolicyStatement(
-                sid="Places",
-                actions=["ssm:GetParameter"],
-                resources=[
-                    Stack.of(self).format_arn(
-                        service="ssm", resource="parameter", resource_name=f"{projects_path[1:]}/*"
-                    )
-                ],
-            ),
+            iam.PolicyStatement(sid="Places", actions=["ssm:GetParameter"], resources=[places]),
+        ]
+        self.data_statements = [
+            *self._table_statements,
             # A project's data are reached through its runtime role alone, which trusts these functions by name.
             iam.PolicyStatement(sid="ProjectData", actions=["sts:AssumeRole"], resources=[runtime_roles]),
         ]
@@ -332,16 +331,22 @@ class BatchWorkflow(Construct):
             resource_name=f"{self.state_machine.attr_name}:*",
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
+        letters = dead_letters(self, "ReconcilerDeadLetters", self._key)
+        deliver = [
+            iam.PolicyStatement(sid="DeadLetters", actions=["sqs:SendMessage"], resources=[letters.queue_arn]),
+            use_key(self._key, "DeadLettersKey", f"sqs.{stack.region}.{stack.url_suffix}"),
+        ]
         role = self._functions.role(
             self,
             "ReconcilerRole",
             [
-                *self.data_statements[:3],
+                *self._table_statements,
                 iam.PolicyStatement(
                     sid="Executions",
                     actions=["states:DescribeExecution", "states:StopExecution"],
                     resources=[executions],
                 ),
+                *deliver,
             ],
         )
         self.reconciler = self._functions.function(
@@ -351,8 +356,9 @@ class BatchWorkflow(Construct):
             role=role,
             timeout=Duration.minutes(5),
             settings={**self.table_setting, "GTPLUS_STATE_MACHINE": self.state_machine_arn},
+            # The schedule does not wait for the function: what it could not deliver and what failed are two hops.
+            letters=letters,
         )
-        letters = dead_letters(self, "ReconcilerDeadLetters", self._key)
         caller = iam.Role(
             self,
             "ScheduleRole",
@@ -367,10 +373,7 @@ class BatchWorkflow(Construct):
                             actions=["lambda:InvokeFunction"],
                             resources=[self.reconciler.function_arn],
                         ),
-                        iam.PolicyStatement(
-                            sid="DeadLetters", actions=["sqs:SendMessage"], resources=[letters.queue_arn]
-                        ),
-                        use_key(self._key, "DeadLettersKey", f"sqs.{stack.region}.{stack.url_suffix}"),
+                        *deliver,
                     ]
                 )
             },
@@ -412,21 +415,28 @@ class BatchWorkflow(Construct):
                 "detail-type": ["Object Created"],
                 "detail": {"object": {"key": [{"suffix": "/output.manifest"}]}},
             },
-            targets=[events.CfnRule.TargetProperty(arn=queue.queue_arn, id="Queue")],
+            targets=[
+                events.CfnRule.TargetProperty(
+                    arn=queue.queue_arn,
+                    id="Queue",
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=letters.queue_arn),
+                )
+            ],
         )
-        # Written here and not by CDK's target: without a feature flag that one lets any account's events in.
-        queue.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="ThisRuleOnly",
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["sqs:SendMessage"],
-                resources=[queue.queue_arn],
-                conditions={
-                    "ArnEquals": {"aws:SourceArn": rule.attr_arn},
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                },
+        for target in (queue, letters):
+            # Written here and not by CDK's target: without a feature flag that one lets any account's events in.
+            target.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="ThisRuleOnly",
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    actions=["sqs:SendMessage"],
+                    resources=[target.queue_arn],
+                    conditions={
+                        "ArnEquals": {"aws:SourceArn": rule.attr_arn},
+                        "StringEquals": {"aws:SourceAccount": stack.account},
+                    },
+                )
             )
-        )
         self.storage_events_role = self._functions.role(
             self,
             "StorageEventsRole",
