@@ -32,7 +32,7 @@ class LabelingStack(cdk.Stack):
         for project, name in ((signs, "StreetSigns"), (faces, "Faces")):
             requester = self.role(f"{name}Requester")
             project.grant_request(requester)
-            project.grants[0].bucket.grant_read_write(requester)
+            project.grant_data(requester)
             project.grant_review(self.role(f"{name}Reviewer"))
             project.grant_report(self.role(f"{name}Reporter"))
             cdk.CfnOutput(self, f"{name}Bucket", value=project.grants[0].bucket.bucket_name)

@@ -1,10 +1,11 @@
 """Who may reach which data: a grant is said once, and every side of it is rendered from there."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import jsii
-from aws_cdk import Annotations, Duration, Stack, Token
+from aws_cdk import Annotations, Duration, Stack, Token, region_info
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -77,14 +78,18 @@ class DataGrant:
             index: the position of the grant, for the statements' ids.
             location: whether `s3:GetBucketLocation` is among them, as the service asks.
         """
+        statements = self._statements(str(index), read=self.readable, write=self.writable)
+        if location:
+            statements.append(_allow(f"Location{index}", "s3:GetBucketLocation", [self.bucket.bucket_arn]))
+        return statements
+
+    def _statements(self, name: str, *, read: list[str], write: list[str]) -> list[iam.PolicyStatement]:
         bucket = self.bucket.bucket_arn
         statements = [
-            _allow(f"Read{index}", "s3:GetObject", self.readable),
-            _allow(f"Write{index}", "s3:PutObject", self.writable),
-            _allow(f"List{index}", "s3:ListBucket", [bucket], {"StringLike": {"s3:prefix": self.listable}}),
+            _allow(f"Read{name}", "s3:GetObject", read),
+            _allow(f"Write{name}", "s3:PutObject", write),
+            _allow(f"List{name}", "s3:ListBucket", [bucket], {"StringLike": {"s3:prefix": self.listable}}),
         ]
-        if location:
-            statements.append(_allow(f"Location{index}", "s3:GetBucketLocation", [bucket]))
         if self.encryption_key is not None:
             stack = Stack.of(self.bucket)
             # Through S3 and for this bucket only: the key may serve others. With a bucket key the context is the
@@ -95,7 +100,7 @@ class DataGrant:
             }
             statements.append(
                 iam.PolicyStatement(
-                    sid=f"Key{index}",
+                    sid=f"Key{name}",
                     actions=["kms:Decrypt", "kms:GenerateDataKey"],
                     resources=[self.encryption_key.key_arn],
                     conditions=conditions,
@@ -103,19 +108,24 @@ class DataGrant:
             )
         return statements
 
+    def owner_statements(self) -> list[iam.PolicyStatement]:
+        """The side of those whose data they are: they upload what the project reads, and fetch what it writes."""
+        inputs = [self.bucket.arn_for_objects(f"{prefix}*") for prefix in self.read]
+        return self._statements("", read=self.readable, write=inputs)
+
     def guard_statements(self, role_arn: str, name: str) -> list[iam.PolicyStatement]:
         """The bucket's side: that role is denied everything outside the grant, whatever is attached to it later.
 
         The bucket repeats no Allow: in one account a union of both would be a second thing to revoke.
 
         Args:
-            role_arn: the role.
+            role_arn: the role, or a pattern that matches it alone.
             name: of the role, for the statements' ids.
         """
         bucket = self.bucket.bucket_arn
 
         def deny(sid: str, **statement: Any) -> iam.PolicyStatement:
-            conditions = {"ArnEquals": {"aws:PrincipalArn": role_arn}, **statement.pop("conditions", {})}
+            conditions = {"ArnLike": {"aws:PrincipalArn": role_arn}, **statement.pop("conditions", {})}
             # By condition and not as a principal: so it outlives the deletion and re-creation of the role.
             return iam.PolicyStatement(
                 sid=f"{sid}{name}",
@@ -173,9 +183,14 @@ class DataAccessRole(Construct):
         self.provider: LabelingProvider = GroundTruthPlus() if provider is None else provider
         raise_all("DataAccessRole", check_grants(self.grants, self.provider))
         stack = Stack.of(self)
+        # A path of its own, so that the bucket can name the role without a reference to it: a reference would be a
+        # cycle where the bucket is of another stack, and a token in the statements for a bucket that is not ours.
+        path = f"gtplus/data/{self.node.addr}"
+        self._role_pattern = stack.format_arn(service="iam", region="", resource="role", resource_name=f"{path}/*")
         self.role = iam.Role(
             self,
             "Role",
+            path=f"/{path}/",
             assumed_by=self.provider.trust(stack.account),
             description=f"Reads the data and writes the labels of {self.node.path}; assumed by {self.provider.name}",
             max_session_duration=Duration.hours(1),
@@ -197,15 +212,14 @@ class DataAccessRole(Construct):
 
     def _guard(self, index: int, grant: DataGrant) -> None:
         # 12 characters of the construct's address tell the statements of two roles in one policy apart.
-        statements = grant.guard_statements(self.role.role_arn, f"{self.node.addr[-12:]}{index}")
+        statements = grant.guard_statements(self._role_pattern, f"{self.node.addr[-12:]}{index}")
         added = [grant.bucket.add_to_resource_policy(statement).statement_added for statement in statements]
         if not all(added):
-            text = Stack.of(self).to_json_string([statement.to_statement_json() for statement in statements])
-            shown_text = text if not Token.is_unresolved(text) else [s.to_statement_json() for s in statements]
             Annotations.of(self).add_warning_v2(
                 "gtplus:BucketPolicyNotOurs",
                 f"The bucket of grant {index} is not of this app, so its policy cannot be written here: without these "
-                f"statements a policy attached to the role later could widen it. Add them: {shown_text}",
+                f"statements a policy attached to the role later could widen it. Add them: "
+                f"{_as_json(Stack.of(self), statements)}",
             )
 
 
@@ -237,6 +251,28 @@ def check_grants(grants: Sequence[DataGrant], provider: LabelingProvider) -> lis
             mend = "move the bucket, or choose another provider"
             problems.append(Problem(f"region of grant {index}", rule, shown(own), mend))
     return problems
+
+
+def _as_json(stack: Stack, statements: Sequence[iam.PolicyStatement]) -> str:
+    """Statements to paste; what only a deployment knows stands there as `${AWS::…}`."""
+    region = stack.region
+    partition = None if Token.is_unresolved(region) else region_info.RegionInfo.get(region).partition
+
+    def text(value: Any) -> Any:
+        match value:
+            case {"Fn::Join": ["", parts]}:
+                return "".join(map(text, parts))
+            case {"Ref": "AWS::Partition"} if partition is not None:
+                return partition
+            case {"Ref": name}:
+                return f"${{{name}}}"
+            case dict():
+                return {key: text(each) for key, each in value.items()}
+            case list():
+                return [text(each) for each in value]
+        return value
+
+    return json.dumps(text(stack.resolve([statement.to_statement_json() for statement in statements])))
 
 
 def _allow(

@@ -133,6 +133,23 @@ class LabelingProject(Construct):
         """Let a principal report this project's statuses, for the provider."""
         return self._grant(grantee, Duty.REPORT)
 
+    def grant_data(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal upload this project's input and fetch its labels: within the grants, and no deleting."""
+        statements = [statement for grant in self.grants for statement in grant.owner_statements()]
+        granted = [
+            iam.Grant.add_to_principal(
+                grantee=grantee,
+                actions=statement.actions,
+                resource_arns=statement.resources,
+                conditions=statement.conditions,
+            )
+            for statement in statements
+        ]
+        first, *others = granted
+        for grant in others:
+            first = first.combine(grant)
+        return first
+
     def _grant(self, grantee: iam.IGrantable, duty: Duty) -> iam.Grant:
         return self.workspace.grant(grantee, duty, self.project_id)
 
