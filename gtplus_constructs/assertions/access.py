@@ -59,8 +59,11 @@ class Access:
         managed_policies: Mapping[str, Thing] | None = None,
         context: Mapping[str, ContextValue] | None = None,
     ) -> None:
+        if not templates:
+            raise ValueError("there is no stack to ask about")
         self._templates = templates
         self._loader = loader
+        self._resolved: dict[str, str] = {}
         self._managed_policies = dict(managed_policies or {})
         self._context = dict(context or {})
         self._identity_policies: list[tuple[str, Thing, str]] = []
@@ -336,7 +339,9 @@ class Access:
     def _arn(self, thing: Thing) -> str:
         if isinstance(thing, str):
             if "${Token[" in thing:
-                return self._need_loader(thing).concrete(thing)
+                if thing not in self._resolved:  # each token is a call into another process
+                    self._resolved[thing] = self._need_loader(thing).concrete(thing)
+                return self._resolved[thing]
             if thing == "*" or thing.startswith("arn:"):
                 return thing
             return self._declared(thing)
@@ -388,7 +393,8 @@ class Caller:
 
         Args:
             action: The action, such as ``s3:GetObject``.
-            resource: On what: a construct, a logical id, an ARN. Default: ``*``, for actions without a resource.
+            resource: On what: a construct, a logical id, an ARN. Default: ``*``, for actions that act on no
+                single resource.
             context: Condition keys of the request; ``None`` as a value says that the request lacks the key.
                 Default: an ordinary request, over HTTPS, called directly.
             **keys: More of them, as ``**{"s3:prefix": "raw/"}``.
@@ -488,6 +494,7 @@ class Caller:
             action=action,
             resource=arn,
             context={**access._context, **asked},
+            keys=request.keys,
             statements=tuple(access._explainer.statement(statement, line=failed) for statement in verdict.by),
             lacking=verdict.lacking if outcome is Outcome.IMPLICITLY_DENIED else "",
         )
@@ -594,7 +601,8 @@ def _check(action: str, arn: str) -> None:
     if arn != "*" and re.search(r"[*?]", arn) and not arn.split(":", 3)[2] == "logs":
         raise ValueError(f"resource {arn!r}: ask about one resource, without wildcards")
     if not catalog.acts_on(action, arn):
-        raise ValueError(f"{action} does not act on {readable(arn)}; it acts on {catalog.described(action)}")
+        does = "acts on no resource in general" if arn == "*" else f"does not act on {readable(arn)}"
+        raise ValueError(f"{action} {does}; it acts on {catalog.described(action)}")
 
 
 def _service_of(arn: str, action: str) -> str:

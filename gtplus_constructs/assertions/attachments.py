@@ -85,10 +85,15 @@ class Attachments:
         self._targets: dict[tuple[str, str], Target] = {}
         self._all = list(all_resources(templates))
         self._by_type: dict[str, list[Resource]] = {}
+        self._twice: dict[str, NotModelled] = {}
         for resource in self._all:
             self._by_type.setdefault(resource.type, []).append(resource)
             if resource.arn is not None and not is_unknown(resource.arn):
-                self.by_arn.setdefault(_base(resource.arn), resource)
+                first = self.by_arn.setdefault(_base(resource.arn), resource)
+                if first is not resource and first.type == resource.type:
+                    self._twice[_base(resource.arn)] = NotModelled(
+                        f"one ARN for two resources: {first!r}, {resource!r}"
+                    )
 
     def of_type(self, *types: str) -> Iterator[Resource]:
         """The resources of some types."""
@@ -125,9 +130,14 @@ class Attachments:
     def unread(self) -> list[NotModelled]:
         """What of the templates could hold policies for anybody and is not read."""
         nested = [r for r in self.of_type("AWS::CloudFormation::Stack") if r.logical_id not in r.template.nested]
-        return [NotModelled("a nested stack whose template is not loaded", repr(r)) for r in nested] + [
-            NotModelled("a policy of an organization", repr(r)) for r in self.of_type("AWS::Organizations::Policy")
+        return [
+            *(NotModelled("a nested stack whose template is not loaded", repr(resource)) for resource in nested),
+            *(NotModelled("a policy of an organization", repr(r)) for r in self.of_type("AWS::Organizations::Policy")),
+            *(NotModelled(f"the macro {name}", one.name) for one in self.templates for name in one.macros),
         ]
+
+    def _ambiguous(self, arn: str) -> list[NotModelled]:
+        return [self._twice[arn]] if arn in self._twice else []
 
     def refuse_endpoint_policies(self) -> None:
         """For requests through a VPC endpoint.
@@ -163,7 +173,7 @@ class Attachments:
         boundary = resource.get("PermissionsBoundary")
         if boundary is not None:
             identity.boundary = self._managed(str(boundary), resource, PolicyKind.BOUNDARY)
-        for problem in self.unread():
+        for problem in [*self.unread(), *self._ambiguous(str(resource.arn))]:
             identity.policies.append(undecided(problem, PolicyKind.IDENTITY, _place(resource, "")))
         return identity
 
@@ -254,7 +264,7 @@ class Attachments:
             return target
         reader = self._reader(service, arn_service, name)
         known = self._unread_policy(service, target) if reader is None else reader(target)
-        for problem in self.unread():
+        for problem in [*self.unread(), *self._ambiguous(base)]:
             target.statements.append(undecided(problem, PolicyKind.RESOURCE, Place("", base, "")))
         if not known:
             problem = NotModelled(

@@ -85,10 +85,10 @@ def acts_on(action: str, arn: str) -> bool:
 
     An action that has no resource type in the Service Authorization Reference is taken to act on any.
     """
-    if _OBJECT_ACTION.match(action) and arn.startswith("arn:") and "/" not in arn:
+    if _OBJECT_ACTION.match(action) and "/" not in arn:
         return False
     shapes = _shapes(action)
-    return arn == "*" or not shapes or any(_shape(shape).fullmatch(arn) for shape in shapes)
+    return not shapes or any(_shape(shape).fullmatch(arn) for shape in shapes)
 
 
 def described(action: str) -> str:

@@ -159,6 +159,8 @@ class Condition:
         if self.operator == "Null":
             return either(value.match("false" if found else "true", keys) for value in self._values)
         if not found:
+            if self.quantifier == "ForAnyValue" and self.if_exists:
+                return MAYBE  # IfExists says true, ForAnyValue says false, and AWS does not say which wins
             if self.quantifier == "ForAllValues" or self.if_exists:
                 return YES
             return YES if self.negated and self.quantifier is None else NO
@@ -176,6 +178,8 @@ class Condition:
         if isinstance(found, NotModelled):
             return [found]
         doubts = [doubt for value in self._values for doubt in value.doubts(keys)]
+        if not found and self.quantifier == "ForAnyValue" and self.if_exists:
+            doubts.append(NotModelled(f"{self.operator} on {self.key}, which the request lacks"))
         if found and self.quantifier is None and (len(found) > 1 or self.several):
             doubts.append(
                 NotModelled(

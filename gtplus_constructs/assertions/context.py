@@ -100,13 +100,13 @@ class Context:
         *,
         any_request: bool = False,
     ) -> None:
-        self._keys = {**implied, **given} if given else implied
+        self._keys = {**implied, **given}
         self.any_request = any_request
 
     @property
     def keys(self) -> Mapping[str, tuple[str, ...] | None]:
         """What is known, keys in lower case."""
-        return MappingProxyType(dict(self._keys))
+        return MappingProxyType(self._keys)
 
     def values(self, key: str) -> tuple[str, ...] | NotModelled | None:
         """The values of a key (in lower case), ``None`` if the request lacks it, or why nobody can tell."""

@@ -31,7 +31,6 @@ class Verdict:
         allowed: Whether the Allows suffice.
         by: The statements that decided.
         doubts: Why it cannot be told, as far as it cannot.
-        consulted: All statements that speak of the action to this principal, with how far they match.
         lacking: What would still have been needed.
     """
 
@@ -234,10 +233,11 @@ class Evaluator:
         key = (principal, action)
         found = target.named.get(key)
         if found is None:
+            bounded = self._candidates(principal, action)[1] is not None
             found = target.named[key] = [
                 (statement, acts, named)
                 for statement in target.statements
-                if (acts := statement.acts(action)) is not NO and (named := statement.names(principal))
+                if (acts := statement.acts(action)) is not NO and (named := statement.names(principal, bounded=bounded))
             ]
         return found
 

@@ -61,6 +61,8 @@ class Decision:
         action: For what.
         resource: On what.
         context: The condition keys that the question gave.
+        keys: All condition keys that were judged by, those that AWS fills in too, in lower case with their values;
+            ``None`` for a key that the request lacks.
         statements: The statements that decided; none for an implicit denial.
         lacking: For an implicit denial, what would still have been needed.
     """
@@ -72,6 +74,7 @@ class Decision:
     context: Mapping[str, object] = field(default_factory=dict)
     statements: tuple[DecidingStatement, ...] = ()
     lacking: str = ""
+    keys: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict, repr=False)
 
     def __bool__(self) -> bool:
         return self.allowed

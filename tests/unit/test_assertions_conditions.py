@@ -75,7 +75,7 @@ def test_operators(operator: str, wanted: Any, matching: Any, other: Any) -> Non
         ("ForAllValues:StringNotEquals", True),
         ("ForAnyValue:StringEquals", False),
         ("ForAnyValue:StringNotEquals", False),
-        ("ForAnyValue:StringEqualsIfExists", True),
+        ("ForAllValues:StringEqualsIfExists", True),
     ],
 )
 def test_a_key_that_the_request_lacks(operator: str, when_absent: bool) -> None:

@@ -347,6 +347,11 @@ class TestNotPrincipal:
     def test_spares_who_is_listed_in_full(self) -> None:
         assert reads(self.denies_all_but(ROOT, ROLE, SESSION).of("Reader", session="nightly")) is ALLOWED
 
+    def test_spares_nobody_with_a_boundary(self) -> None:
+        spared = deny(NotPrincipal={"AWS": [ROOT, ROLE, SESSION]})
+        access = stack(identity=[allow()], boundary=[allow()], bucket=[spared])
+        assert reads(access.of("Reader", session="nightly")) is EXPLICIT
+
 
 class TestWhatAStatementSpeaksOf:
     @pytest.mark.parametrize(

@@ -90,6 +90,10 @@ CORPUS: dict[str, tuple[Callable[[], object], str]] = {
         ),
         "without ForAllValues",
     ),
+    "ForAnyValue with IfExists and an absent key": (
+        role_gets(allow_if("ForAnyValue:StringEqualsIfExists", "aws:TagKeys", "a")),
+        "which the request lacks",
+    ),
     "NotResource with an absent variable": (
         role_gets(
             template(
@@ -294,6 +298,10 @@ CORPUS: dict[str, tuple[Callable[[], object], str]] = {
         "attached to something",
     ),
     "a macro": (role_gets({**template(), "Transform": "AWS::Serverless-2016-10-31"}), "macro"),
+    "two resources with one ARN": (
+        role_gets(template(policy(READ), Again={"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "streets"}})),
+        "one ARN for two resources",
+    ),
     "a loop over resources": (
         role_gets({"Resources": {**template()["Resources"], "Fn::ForEach::Buckets": []}}),
         "Fn::ForEach",
