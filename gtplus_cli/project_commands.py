@@ -1,6 +1,6 @@
 """`gtplus project`: request, approve, decline, move, list and show projects."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ def request(
     contains_pii: Annotated[bool, typer.Option("--contains-pii/--no-pii", help="Whether the data identify persons.")],
 ) -> None:
     """Request a project, with the fields of the service's form."""
-    body = {
+    body: dict[str, Any] = {
         "firstName": first_name,
         "lastName": last_name,
         "businessEmail": business_email,

@@ -243,10 +243,11 @@ def _illegal(lifecycle: Lifecycle, head: Head, wanted: str, duty: Duty) -> Refus
             for name, duties in current.followers.items()
             if name not in (lifecycle.paused, BatchStatus.CANCELLED)
         ]
-        mend = f"wait for {', '.join(waits)}"
+        mend = "resume it first: gtplus batch resume" if lifecycle is BATCH and current.name == BATCH.paused else ""
+        mend = mend or f"wait for {', '.join(waits)}"
     return Refused(
         409,
-        f"{wanted} cannot follow {current.name!r}",
+        f"{wanted} cannot follow {shown(current.name)}",
         [Problem("status", "must be a legal step", wanted, mend)],
     )
 

@@ -23,7 +23,7 @@ def try_delivery(batch: Batch) -> bool:
     accepted = Coverage(batch.objects.chunks(batch.facts["accepted"]["manifest"]), batch.attribute, sources)
     problems = delivered.problems()
     if differing := delivered.differing(accepted):
-        problems.append(f"{differing} labels are not the accepted ones")
+        problems.append(f"labels that are not the accepted ones: {differing}")
     delivery = {"manifest": uri, "sha256": delivered.sha256, "problems": problems}
     if problems:
         batch.note(delivery=delivery)

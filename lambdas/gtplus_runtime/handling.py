@@ -6,6 +6,7 @@ the table is conditioned on its generation, all it writes to S3 has a name that 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -128,17 +129,32 @@ class Batch:
 
 
 def promote(store: Store, line: list[Key], place: Place) -> None:
-    """Let those who have come within the provider's limit begin their transfer. Repeating it changes nothing."""
+    """Let those who have come within the provider's limit begin their transfer. Repeating it changes nothing.
+
+    Args:
+        store: the table.
+        line: the provider's batches, first come first.
+        place: whose limit counts.
+    """
     for key in line[: place.limits.max_in_transfer]:
         head = store.head(key)
-        if head is None or head["status"] != BatchStatus.REQUEST_SUBMITTED:
-            continue
-        target = BatchStatus.DATA_TRANSFER_IN_PROGRESS
-        command = Command("advance", WORKSPACE, aws.timestamp(), target, after=head["seq"])
-        try:
-            store.decide(key, command, lambda now, command=command: decide_batch(now, command, place.settings))  # type: ignore[misc]
-        except Superseded:
-            continue
+        if head is None or head["status"] not in _IN_TRANSFER:
+            # Left over by a function that was killed or came late; nobody's slot may be lost for good.
+            promote(store, store.leave_transfers(place.provider, key), place)
+            return
+        if head["status"] == BatchStatus.REQUEST_SUBMITTED:
+            _begin_transfer(store, key, head, place)
+
+
+_IN_TRANSFER = (BatchStatus.REQUEST_SUBMITTED, BatchStatus.DATA_TRANSFER_IN_PROGRESS, BatchStatus.PAUSED)
+
+
+def _begin_transfer(store: Store, key: Key, head: dict[str, Any], place: Place) -> None:
+    target = BatchStatus.DATA_TRANSFER_IN_PROGRESS
+    command = Command("advance", WORKSPACE, aws.timestamp(), target, after=head["seq"])
+    # Somebody may come between; then this batch has gone on without us.
+    with suppress(Superseded):
+        store.decide(key, command, lambda now: decide_batch(now, command, place.settings))
 
 
 def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -155,6 +171,8 @@ def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], 
             head = table.head(key)
             if head is None or head["generation"] != event["generation"]:
                 raise Superseded("a newer generation has begun")
+            if event["seq"] <= head["handled"]:
+                raise Superseded("this event was handled before")
             work(Batch(key, head, table, event["generation"], event["seq"]))
         except Superseded:
             outcome = "superseded"

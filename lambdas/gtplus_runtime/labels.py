@@ -110,12 +110,12 @@ class Coverage:
     def problems(self) -> list[str]:
         """Why it is not complete: every object must be labeled or listed as failed, and once."""
         found = [
-            (len(self.missing), "objects have no line"),
-            (self.unknown, "lines are of objects that are not in the batch"),
-            (self.repeated, "objects have more than one line"),
-            (self.unreadable, "lines are not JSON objects with a source"),
+            (len(self.missing), "objects without a line"),
+            (self.unknown, "lines of objects that are not in the batch"),
+            (self.repeated, "lines of objects that had one already"),
+            (self.unreadable, "lines that are no JSON objects with a source"),
         ]
-        return [f"{count} {what}" for count, what in found if count]
+        return [f"{what}: {count}" for count, what in found if count]
 
     def summary(self) -> dict[str, Any]:
         """Counts for the batch: labeled, failed, and of each class."""

@@ -56,7 +56,7 @@ FAILURES = frozenset({"FAILED", "TIMED_OUT"})
 
 def rebuild_wait(rebuilds: int) -> float:
     """Seconds to wait after a rebuild before the next one, by how many failed in a row: at the most an hour."""
-    return 0.0 if rebuilds == 0 else min(60.0 * 2**rebuilds, 3_600.0)
+    return 0.0 if rebuilds == 0 else min(60.0 * 2 ** min(rebuilds, 6), 3_600.0)
 
 
 def what_to_repair(
