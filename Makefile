@@ -1,10 +1,11 @@
 # Two commands: `make demo` (the main job, end to end) and `make test` (lint, types, all tests).
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
-export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+ARGS ?=
 
-.PHONY: demo test lint types setup-demo setup-test clean
+.PHONY: demo test lint types clean
 
 demo: .venv/.demo
 	@$(BIN)/gtplus demo $(ARGS)
@@ -19,19 +20,24 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
-.venv/.made: 
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found on PATH (set PYTHON=/path/to/python3)."; exit 1; }
-	$(PYTHON) -m venv .venv
+.venv/.made:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found on PATH (set PYTHON=/path/to/python3)." >&2; exit 1; }
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+	@# A clone made under umask 077 would stage files that Lambda cannot read, under the same hash.
 	@chmod -R a+rX lambdas
 	@touch $@
 
 .venv/.demo: .venv/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	@echo "installing what the demo needs"
+	@$(PIP) '.[local]'
 	@touch $@
 
 .venv/.test: .venv/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "installing what the tests need"
+	@$(PIP) '.[dev]'
 	@touch $@ .venv/.demo
 
 clean:
+	-@test -x $(BIN)/gtplus && $(BIN)/gtplus local down
 	rm -rf .venv .local cdk.out demo-output

@@ -158,7 +158,7 @@ class Demo:
             while True:
                 events = client.call("batch.history", project=PROJECT, batch=NAME)["events"]
                 for event in events[shown:]:
-                    self.console.print(f"    {event['at'][11:23]}  {event['status']:<30} {person(event['actor'])}")
+                    self.console.print(f"    {event['at'][11:23]}  {event['status']:<30} {who(event['actor'])}")
                 shown = len(events)
                 head = client.call("batch.show", project=PROJECT, batch=NAME)
                 status = BATCH[head["status"]]
@@ -220,11 +220,15 @@ class Demo:
         rates = "   ".join(f"{name} {value.share:.1%}" for name, value in zip(names, accuracy, strict=True))
         own, other = try_access(sessions, bucket, neighbour)
         facts = Table.grid(padding=(0, 2))
+        facts.add_column(no_wrap=True)
+        facts.add_column(overflow="fold")
         facts.add_row("[bold]Labels[/bold]", counts)
         facts.add_row("[bold]Accuracy[/bold]", f"{rates}   (against the true labels)")
-        facts.add_row("[bold]Delivered[/bold]", f"{output / 'labels' / 'output.manifest'}   {len(delivered)} lines")
-        facts.add_row("", f"{output / 'labels' / 'summary.json'}")
-        facts.add_row("[bold]Picture[/bold]", f"{output / 'sample.png'}")
+        facts.add_row(
+            "[bold]Delivered[/bold]", f"{shown(output / 'labels' / 'output.manifest')}   {len(delivered)} lines"
+        )
+        facts.add_row("", shown(output / "labels" / "summary.json"))
+        facts.add_row("[bold]Picture[/bold]", shown(output / "sample.png"))
         facts.add_row("[bold]Access[/bold]", f"the {PROJECT} role reads its own data: {own}; its neighbour's: {other}")
         facts.add_row(
             "[bold]Reviewer[/bold]", f"saw the true labels of {len(set(answers.asked))} objects of samples, no other"
@@ -287,6 +291,11 @@ def copy_results(s3: "S3Client", bucket: str, prefix: str, folder: Path) -> None
             target.write_bytes(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
 
 
+def shown(path: Path) -> str:
+    """A path as a person types it: from the working directory where it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def try_access(sessions: dict[str, boto3.Session], bucket: str, neighbour: str) -> tuple[str, str]:
     """What the provider's role is answered when it reads its own data, and when it reads its neighbour's."""
     key = "raw/portrait.txt"
@@ -303,15 +312,19 @@ def try_access(sessions: dict[str, boto3.Session], bucket: str, neighbour: str) 
     return read(bucket, f"raw/{NAME}.manifest"), read(neighbour, key)
 
 
+def who(actor: dict[str, Any]) -> str:
+    """An actor of the demo, by its role without the stack's name; the session's name is the caller's own word."""
+    return person(actor).removeprefix("Labeling-").partition("/")[0]
+
+
 def timeline(events: list[dict[str, Any]]) -> Table:
     """The events as a table: status, who, when."""
     table = Table(title="Timeline", title_justify="left", box=None, pad_edge=False)
-    for column in ("#", "Status", "Round", "Who", "Duty", "When"):
-        table.add_column(column)
+    for column in ("#", "Status", "Round", "Who", "When"):
+        table.add_column(column, no_wrap=True)
     for event in events:
-        actor = event["actor"]
-        when = event["at"][:23].replace("T", " ")
-        table.add_row(str(event["seq"]), event["status"], str(event["round"]), person(actor), actor["duty"], when)
+        when = event["at"][11:23]
+        table.add_row(str(event["seq"]), event["status"], str(event["round"]), who(event["actor"]), when)
     return table
 
 
