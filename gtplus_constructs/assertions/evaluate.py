@@ -18,7 +18,7 @@ from .principals import Kind, Named, Principal
 # Services in which an identity's own policy is not enough: the resource's policy must let the account delegate.
 _DELEGATING = frozenset({"kms", "sts"})
 # AWS answers these without asking any policy.
-_UNGUARDED = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
+UNGUARDED = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
 _PUBLIC_ACCESS = ("RestrictPublicBuckets", "BlockPublicPolicy")
 
 
@@ -272,7 +272,7 @@ class Evaluator:
         return best, by
 
     def _refuse(self, principal: Principal, action: str) -> None:
-        if action in _UNGUARDED:
+        if action in UNGUARDED:
             raise NotModelled(f"{action}, which AWS answers without asking any policy")
         if action == "sts:assumerole" and principal.kind is Kind.ROOT:
             raise NotModelled("sts:AssumeRole by a root user, which AWS refuses whatever the policies say")
