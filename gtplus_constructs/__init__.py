@@ -5,7 +5,7 @@ from gtplus_constructs.api import LabelingApi
 from gtplus_constructs.bucket import LabelingBucket
 from gtplus_constructs.directory import UserDirectory
 from gtplus_constructs.project import LabelingProject
-from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
+from gtplus_constructs.provider import ExternalAccount, GroundTruthPlus, InHouse, LabelingProvider
 from gtplus_constructs.team import ProjectTeam
 from gtplus_constructs.workflow import BatchWorkflow
 from gtplus_constructs.workspace import LabelingWorkspace
@@ -18,7 +18,9 @@ __all__ = [
     "DataAccessRole",
     "DataGrant",
     "Duty",
+    "ExternalAccount",
     "GroundTruthPlus",
+    "InHouse",
     "LabelingApi",
     "LabelingBucket",
     "LabelingProject",

@@ -1,6 +1,7 @@
 """Who may reach which data: a grant is said once, and every side of it is rendered from there."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +12,16 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from gtplus_constructs._sizes import MAX_ROLE_BYTES, rendered_size
 from gtplus_constructs._validation import check_disjoint, check_prefixes, raise_all
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
+from gtplus_runtime import revocation
 from gtplus_runtime.problems import Problem, shown
 
 SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
 """What the service's page "Create a project" asks of the role, and nothing else; no delete."""
 
-MAX_INLINE_BYTES = 10_240
-"""Bytes of all inline policies of a role, white space not counted ("IAM and AWS STS quotas")."""
+_ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 class DataGrant:
@@ -113,6 +115,21 @@ class DataGrant:
         inputs = [self.bucket.arn_for_objects(f"{prefix}*") for prefix in self.read]
         return self._statements("", read=self.readable, write=inputs)
 
+    def allow_statements(self, role_arn: str, name: str) -> list[iam.PolicyStatement]:
+        """The Allow of a bucket of another account, whose owner must add it.
+
+        Args:
+            role_arn: the role.
+            name: of the role, for the statements' ids.
+        """
+        statements = [
+            s for s in self._statements(name, read=self.readable, write=self.writable) if s.sid != f"Key{name}"
+        ]
+        statements.append(_allow(f"Location{name}", "s3:GetBucketLocation", [self.bucket.bucket_arn]))
+        for statement in statements:
+            statement.add_arn_principal(role_arn)
+        return statements
+
     def guard_statements(self, role_arn: str, name: str) -> list[iam.PolicyStatement]:
         """The bucket's side: that role is denied everything outside the grant, whatever is attached to it later.
 
@@ -157,8 +174,10 @@ class DataAccessRole(Construct):
     The bucket's policy guards the same grants, so a policy that is attached to the role later widens nothing. For a
     bucket that is not of this app no policy can be written: synth warns and shows the statements to add.
 
-    Upgraded in place: batches in work see a changed grant at their next request. Deleted with the stack, which ends
-    every access through it; created again it has another ARN, to be shared anew. It costs nothing.
+    Upgraded in place: batches in work see a changed grant at their next request. Revoked by `revoke` in the app, or at
+    once and without a deploy by `gtplus access revoke`, whose Deny stands in the reserved policy `gtplus-revocation`,
+    which no later deploy changes. Deleted with the stack, which ends every access through it; created again it has
+    another ARN, to be shared anew. It costs nothing.
 
     Args:
         scope: the parent.
@@ -167,7 +186,8 @@ class DataAccessRole(Construct):
         provider: who may assume it. Default: `GroundTruthPlus()`.
 
     Raises:
-        ValueError: without a grant, or with one in a region where the provider takes no data.
+        ValueError: without a grant, with one in a region where the provider takes no data, for a provider that has no
+            data role, or where the grants are too many for one role.
     """
 
     def __init__(
@@ -181,24 +201,48 @@ class DataAccessRole(Construct):
         super().__init__(scope, id)
         self.grants = (grants,) if isinstance(grants, DataGrant) else tuple(grants)
         self.provider: LabelingProvider = GroundTruthPlus() if provider is None else provider
-        raise_all("DataAccessRole", check_grants(self.grants, self.provider))
-        stack = Stack.of(self)
-        # A path of its own, so that the bucket can name the role without a reference to it: a reference would be a
-        # cycle where the bucket is of another stack, and a token in the statements for a bucket that is not ours.
-        path = f"gtplus/data/{self.node.addr}"
-        self._role_pattern = stack.format_arn(service="iam", region="", resource="role", resource_name=f"{path}/*")
-        self.role = iam.Role(
-            self,
-            "Role",
-            path=f"/{path}/",
-            assumed_by=self.provider.trust(stack.account),
-            description=f"Reads the data and writes the labels of {self.node.path}; assumed by {self.provider.name}",
-            max_session_duration=Duration.hours(1),
-            # Inline: a policy resource a role would be one more against the 500 of a stack.
-            inline_policies={"Data": data_policy(self.grants)},
-        )
+        trusted = self.provider.trust(Stack.of(self).account)
+        problems = check_grants(self.grants, self.provider)
+        if trusted is None:
+            rule = f"{self.provider.name} works without a role"
+            problems.append(Problem('"provider"', rule, "", "leave the DataAccessRole out, or choose another provider"))
+        raise_all("DataAccessRole", problems or check_size(Stack.of(self), self.grants))
+        assert trusted is not None
+        self.role, self._pattern = self._make(trusted)
         for index, grant in enumerate(self.grants):
             self._guard(index, grant)
+
+    @classmethod
+    def from_role_arn(
+        cls,
+        scope: Construct,
+        id: str,
+        role_arn: str,
+        *,
+        grants: DataGrant | Sequence[DataGrant],
+        provider: LabelingProvider | None = None,
+    ) -> "DataAccessRole":
+        """A role that exists already, and that this app does not change.
+
+        Synth warns with the policies that it must have, and writes the buckets' guards; `gtplus access show` compares
+        the role with them in the account.
+
+        Args:
+            scope: the parent.
+            id: the construct's id.
+            role_arn: the role.
+            grants: what it is to reach.
+            provider: who is to assume it. Default: `GroundTruthPlus()`.
+
+        Raises:
+            ValueError: as for a new one, and for an ARN that is no role's.
+        """
+        if not Token.is_unresolved(role_arn) and not re.fullmatch(
+            r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+", role_arn
+        ):
+            mend = "write e.g. arn:aws:iam::123456789012:role/Labeling"
+            raise_all("DataAccessRole", [Problem('"role_arn"', "the ARN of a role", shown(role_arn), mend)])
+        return _BroughtRole(scope, id, role_arn=role_arn, grants=grants, provider=provider)
 
     @property
     def role_arn(self) -> str:
@@ -210,17 +254,121 @@ class DataAccessRole(Construct):
         """The role, for `grant_*` methods."""
         return self.role
 
-    def _guard(self, index: int, grant: DataGrant) -> None:
+    def revoke(self, bucket: s3.IBucket) -> None:
+        """Deny the role a bucket, whatever is granted: in a policy of the role, and in the bucket's.
+
+        Keep the grant in place: the Deny beats it, and taking the call out restores what was.
+
+        Args:
+            bucket: a bucket of one of its grants.
+
+        Raises:
+            ValueError: where no grant is of that bucket.
+        """
+        positions = [i for i, grant in enumerate(self.grants) if grant.bucket.node.path == bucket.node.path]
+        if not positions:
+            own = ", ".join(grant.bucket.node.path for grant in self.grants)
+            problem = Problem('"bucket"', "is of one of the grants", bucket.node.path, f"choose among {own}")
+            raise_all("DataAccessRole.revoke", [problem])
+        resources = [bucket.bucket_arn, bucket.arn_for_objects("*")]
+        deny = iam.PolicyStatement(
+            sid=f"Revoked{positions[0]}", effect=iam.Effect.DENY, actions=["s3:*"], resources=resources
+        )
+        added = self.role.add_to_principal_policy(deny).statement_added
+        second = iam.PolicyStatement(
+            sid=f"Revoked{self._name(positions[0])}",
+            effect=iam.Effect.DENY,
+            principals=[iam.AnyPrincipal()],
+            actions=["s3:*"],
+            resources=resources,
+            conditions={"ArnLike": {"aws:PrincipalArn": self._pattern}},
+        )
+        if not bucket.add_to_resource_policy(second).statement_added and not added:
+            Annotations.of(self).add_warning_v2(
+                "gtplus:NothingRevoked",
+                f"Neither the role nor the bucket is of this app, so nothing is revoked here. Add to the role: "
+                f"{_as_json(Stack.of(self), [deny])} or to the bucket: {_as_json(Stack.of(self), [second])}",
+            )
+
+    def _make(self, trusted: iam.IPrincipal) -> tuple[iam.IRole, str]:
+        """The role, and a pattern of ARNs that matches it alone."""
+        stack = Stack.of(self)
+        # A path of its own, so that the bucket can name the role without a reference to it: a reference would be a
+        # cycle where the bucket is of another stack, and a token in the statements for a bucket that is not ours.
+        path = f"gtplus/data/{self.node.addr}"
+        role = iam.Role(
+            self,
+            "Role",
+            path=f"/{path}/",
+            assumed_by=trusted,
+            description=f"Reads the data and writes the labels of {self.node.path}; assumed by {self.provider.name}",
+            max_session_duration=Duration.hours(1),
+            # Inline: a policy resource a role would be one more against the 500 of a stack.
+            inline_policies={"Data": data_policy(self.grants)},
+        )
+        # A resource of its own that no deploy ever changes: so none undoes what `gtplus access revoke` wrote to it.
+        iam.CfnPolicy(
+            self,
+            "Revocation",
+            policy_name=revocation.POLICY_NAME,
+            policy_document=revocation.role_policy(stack.partition),
+            roles=[role.role_name],
+        )
+        return role, stack.format_arn(service="iam", region="", resource="role", resource_name=f"{path}/*")
+
+    def _name(self, index: int) -> str:
         # 12 characters of the construct's address tell the statements of two roles in one policy apart.
-        statements = grant.guard_statements(self._role_pattern, f"{self.node.addr[-12:]}{index}")
+        return f"{self.node.addr[-12:]}{index}"
+
+    def _guard(self, index: int, grant: DataGrant) -> None:
+        stack = Stack.of(self)
+        statements = grant.guard_statements(self._pattern, self._name(index))
+        owner = grant.bucket.env.account
+        if not Token.is_unresolved(owner) and not Token.is_unresolved(stack.account) and owner != stack.account:
+            # Across accounts both sides must allow, and we can write only ours.
+            statements = [*grant.allow_statements(self.role_arn, self._name(index)), *statements]
+            Annotations.of(self).add_warning_v2(
+                "gtplus:BucketOfAnotherAccount",
+                f"The bucket of grant {index} is of account {owner}: the role reaches it only once its owner adds to "
+                f"its policy: {_as_json(stack, statements)}",
+            )
+            return
         added = [grant.bucket.add_to_resource_policy(statement).statement_added for statement in statements]
         if not all(added):
             Annotations.of(self).add_warning_v2(
                 "gtplus:BucketPolicyNotOurs",
                 f"The bucket of grant {index} is not of this app, so its policy cannot be written here: without these "
                 f"statements a policy attached to the role later could widen it. Add them: "
-                f"{_as_json(Stack.of(self), statements)}",
+                f"{_as_json(stack, statements)}",
             )
+
+
+class _BroughtRole(DataAccessRole):
+    """A role of somebody else's making."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        role_arn: str,
+        grants: DataGrant | Sequence[DataGrant],
+        provider: LabelingProvider | None,
+    ) -> None:
+        self._brought_arn = role_arn
+        super().__init__(scope, id, grants=grants, provider=provider)
+
+    def _make(self, trusted: iam.IPrincipal) -> tuple[iam.IRole, str]:
+        stack = Stack.of(self)
+        trust = iam.PolicyStatement(actions=[trusted.assume_role_action])
+        trust.add_principals(trusted)
+        Annotations.of(self).add_warning_v2(
+            "gtplus:RoleNotOurs",
+            f"{self._brought_arn} is not of this app and is not changed. It must allow "
+            f"{_as_json(stack, [s for i, g in enumerate(self.grants) for s in g.identity_statements(i)])} and trust "
+            f"{_as_json(stack, [trust])}; gtplus access show compares it with the account.",
+        )
+        return iam.Role.from_role_arn(self, "Role", self._brought_arn, mutable=False), self._brought_arn
 
 
 def data_policy(grants: Sequence[DataGrant], *, location: bool = True) -> iam.PolicyDocument:
@@ -253,6 +401,20 @@ def check_grants(grants: Sequence[DataGrant], provider: LabelingProvider) -> lis
     return problems
 
 
+def check_size(stack: Stack, grants: Sequence[DataGrant]) -> list[Problem]:
+    """What is wrong where the grants make more policy than a role holds."""
+    documents = [
+        data_policy(grants).to_json(),
+        revocation.role_policy(stack.partition, ["x" * 63] * len(grants), "x" * 20),
+    ]
+    size = sum(rendered_size(stack, document) for document in documents)
+    if size <= MAX_ROLE_BYTES:
+        return []
+    rule = f"the inline policies of a role have at most {MAX_ROLE_BYTES:,} bytes ({len(grants)} grants)"
+    mend = "name fewer, wider prefixes, or split the project in two"
+    return [Problem('"grants"', rule, f"about {size:,} bytes", mend)]
+
+
 def _as_json(stack: Stack, statements: Sequence[iam.PolicyStatement]) -> str:
     """Statements to paste; what only a deployment knows stands there as `${AWS::…}`."""
     region = stack.region
@@ -266,6 +428,8 @@ def _as_json(stack: Stack, statements: Sequence[iam.PolicyStatement]) -> str:
                 return partition
             case {"Ref": name}:
                 return f"${{{name}}}"
+            case {"Fn::GetAtt": [name, attribute]}:
+                return f"${{{name}.{attribute}}}"
             case dict():
                 return {key: text(each) for key, each in value.items()}
             case list():

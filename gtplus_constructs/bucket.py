@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy, Token
+import jsii
+from aws_cdk import Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from constructs import Construct, IValidation
 
 from gtplus_constructs._removal import effective_removal
+from gtplus_constructs._sizes import MAX_BUCKET_BYTES, rendered_size
 from gtplus_constructs._validation import raise_all
 from gtplus_runtime.problems import Problem, shown
 
@@ -86,6 +88,7 @@ class LabelingBucket(s3.Bucket):
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )
+        self.node.add_validation(_PolicySize(self))
         if encryption_key is None and isinstance(self.encryption_key, kms.Key):
             key = self.encryption_key.node.default_child
             assert isinstance(key, kms.CfnKey)
@@ -99,3 +102,22 @@ class LabelingBucket(s3.Bucket):
             key: its key.
         """
         return self.arn_for_objects(key)
+
+
+@jsii.implements(IValidation)
+class _PolicySize:
+    """Fails synth where the policy is larger than S3 takes: it grows with the projects of the bucket."""
+
+    def __init__(self, bucket: LabelingBucket) -> None:
+        self._bucket = bucket
+
+    def validate(self) -> list[str]:
+        policy = self._bucket.policy
+        if policy is None:
+            return []
+        size = rendered_size(Stack.of(self._bucket), policy.document.to_json())
+        if size <= MAX_BUCKET_BYTES:
+            return []
+        mend = "give some of its projects a bucket of their own, or name fewer, wider prefixes"
+        rule = f"the policy of a bucket has at most {MAX_BUCKET_BYTES:,} bytes, which holds about 19 projects"
+        return [f"{self._bucket.node.path}: {rule} (this one has about {size:,}); {mend}"]

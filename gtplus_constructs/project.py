@@ -1,9 +1,11 @@
 """LabelingProject: the place of one project in a workspace."""
 
+import re
 from collections.abc import Sequence
 
 from aws_cdk import Annotations, Duration, Stack, Tags
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -82,9 +84,10 @@ class LabelingProject(Construct):
             *_check_number("max_rounds", max_rounds, 1, 100),
         ]
         raise_all(f"LabelingProject {id!r}", problems)
-        if data_role is None:
+        if data_role is None and chosen.trust(Stack.of(self).account) is not None:
             data_role = DataAccessRole(self, "DataAccess", grants=grants, provider=chosen)
         self.data_access = data_role
+        self.reporting_role = self._reporting_role()
         self.runtime_role = self._runtime_role()
         self.team = ProjectTeam(self, "Team", directory=workspace.directory, project_id=self.project_id)
         place = {
@@ -96,7 +99,7 @@ class LabelingProject(Construct):
                 {"bucket": grant.bucket.bucket_name, "read": list(grant.read), "write": list(grant.write)}
                 for grant in grants
             ],
-            "dataRoleArn": data_role.role_arn,
+            "dataRoleArn": "" if data_role is None else data_role.role_arn,
             "runtimeRoleArn": self.runtime_role.role_arn,
             "settings": {
                 "sampleSize": sample_size,
@@ -118,8 +121,23 @@ class LabelingProject(Construct):
 
     @property
     def role(self) -> iam.IRole:
-        """The role that the provider assumes."""
-        return self.data_access.role
+        """The role that the provider assumes.
+
+        Raises:
+            ValueError: the provider has none.
+        """
+        return self._data_access("role").role
+
+    def revoke(self, bucket: s3.IBucket) -> None:
+        """Deny the provider a bucket, whatever is granted; see `DataAccessRole.revoke`.
+
+        Args:
+            bucket: a bucket of the project.
+
+        Raises:
+            ValueError: the project has no such bucket, or its provider no role.
+        """
+        self._data_access("revoke").revoke(bucket)
 
     def grant_request(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal request this project and create, pause and cancel its batches."""
@@ -150,6 +168,28 @@ class LabelingProject(Construct):
             first = first.combine(grant)
         return first
 
+    def _data_access(self, what: str) -> DataAccessRole:
+        if self.data_access is None:
+            rule = f"{self.provider.name} works without a data role"
+            raise_all(f"LabelingProject.{what}", [Problem('"provider"', rule, "", "its people get links instead")])
+        assert self.data_access is not None
+        return self.data_access
+
+    def _reporting_role(self) -> iam.Role | None:
+        """The role by which a vendor reports: the report paths of this project, and nothing else."""
+        reporter = self.provider.reporter()
+        if reporter is None:
+            return None
+        role = iam.Role(
+            self,
+            "ReportingRole",
+            assumed_by=reporter,
+            description=f"Reports the statuses of project {self.project_id}; assumed by {self.provider.name}",
+            max_session_duration=Duration.hours(1),
+        )
+        self.grant_report(role)
+        return role
+
     def _grant(self, grantee: iam.IGrantable, duty: Duty) -> iam.Grant:
         return self.workspace.grant(grantee, duty, self.project_id)
 
@@ -171,7 +211,7 @@ class LabelingProject(Construct):
 
 
 def _kebab(id: str) -> str:
-    return "".join(f"-{c.lower()}" if c.isupper() and position else c.lower() for position, c in enumerate(id))
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", id).lower()
 
 
 def _check_number(option: str, value: float, least: float, most: float) -> list[Problem]:

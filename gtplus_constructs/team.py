@@ -4,10 +4,7 @@ from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from gtplus_constructs.directory import UserDirectory
-from gtplus_runtime.lifecycle import Duty
-
-TEAM_DUTIES = (Duty.REQUEST, Duty.REVIEW, Duty.REPORT)
-"""The duties that a project has a group for; operators are the workspace's."""
+from gtplus_runtime.lifecycle import TEAM_DUTIES, Duty
 
 
 class ProjectTeam(Construct):

@@ -31,6 +31,10 @@ PEOPLE = (Duty.REQUEST, Duty.REVIEW, Duty.REPORT, Duty.OPERATE)
 """The duties that a caller of the API can have."""
 
 
+TEAM_DUTIES = (Duty.REQUEST, Duty.REVIEW, Duty.REPORT)
+"""The duties that a project has a group for; operators are the workspace's."""
+
+
 class BatchStatus(StrEnum):
     """Where a batch stands."""
 

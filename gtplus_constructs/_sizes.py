@@ -1,0 +1,42 @@
+"""How large a policy becomes: what is known is counted, what only a deployment knows is taken at its longest."""
+
+import json
+from typing import Any
+
+from aws_cdk import Stack
+
+MAX_ROLE_BYTES = 10_240
+"""Bytes of all inline policies of a role, white space not counted ("IAM and AWS STS quotas")."""
+
+MAX_BUCKET_BYTES = 20_480
+"""Bytes of a bucket's policy ("Amazon S3 bucket policies": 20 KB)."""
+
+_UNKNOWN = 96
+"""Characters of a value that is not known at synth: a bucket's ARN has at most 76, a key's about 80."""
+
+
+def rendered_size(stack: Stack, document: Any) -> int:
+    """Bytes of a policy as it will stand in the account, without white space; rather more than less.
+
+    Args:
+        stack: resolves the tokens.
+        document: the policy.
+    """
+    return len(json.dumps(_filled(stack.resolve(document)), separators=(",", ":")))
+
+
+def _filled(value: Any) -> Any:
+    match value:
+        case {"Fn::Join": [str(glue), list(parts)]}:
+            return glue.join(str(_filled(part)) for part in parts)
+        case {"Ref": "AWS::Partition"}:
+            return "aws-us-gov"
+        case {"Ref": "AWS::AccountId"}:
+            return "0" * 12
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Sub": _} | {"Fn::ImportValue": _}:
+            return "x" * _UNKNOWN
+        case dict():
+            return {key: _filled(each) for key, each in value.items()}
+        case list():
+            return [_filled(each) for each in value]
+    return value
