@@ -1,0 +1,231 @@
+"""Access at run time in the local cloud, enforced: revoke, restore, drift, and the deletion of the stack."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from gtplus_cli.access import AccessControl
+from gtplus_cli.local import LocalCloud, Toolchain, deploy, destroy
+from gtplus_runtime.problems import Refused
+
+pytestmark = pytest.mark.xdist_group("access")
+
+APP = """
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from gtplus_constructs import DataAccessRole, DataGrant, ExternalAccount, InHouse, LabelingBucket, LabelingProject
+from gtplus_constructs import LabelingWorkspace
+
+app = cdk.App()
+stack = cdk.Stack(app, "Access", env=cdk.Environment(region="us-east-1"))
+destroy = dict(removal_policy=cdk.RemovalPolicy.DESTROY)
+workspace = LabelingWorkspace(stack, "Workspace", **destroy)
+bucket, second = LabelingBucket(stack, "Data", **destroy), LabelingBucket(stack, "Second", **destroy)
+grants = [DataGrant(bucket, read="raw/", write="labels/"), DataGrant(second, read="raw/", write="labels/")]
+if app.node.try_get_context("wider"):
+    grants[0] = DataGrant(bucket, read=["raw/", "more/"], write="labels/")
+vendor = ExternalAccount(account_id="000000000000", external_id="agreed-with-the-vendor")
+project = LabelingProject(stack, "Streets", workspace=workspace, data=grants, provider=vendor)
+if app.node.try_get_context("revoke"):
+    project.revoke(bucket)
+house = LabelingProject(stack, "House", workspace=workspace, provider=InHouse(),
+                        data=DataGrant(bucket, read="house/", write="house-labels/"))
+cdk.CfnOutput(stack, "Role", value=project.role.role_arn)
+cdk.CfnOutput(stack, "Reporter", value=project.reporting_role.role_arn)
+cdk.CfnOutput(stack, "Bucket", value=bucket.bucket_name)
+cdk.CfnOutput(stack, "SecondBucket", value=second.bucket_name)
+app.synth()
+"""
+
+
+class Account:
+    """The app deployed, and the vendor's session in it."""
+
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self.cloud, self.folder = cloud, folder
+        self.deploy()
+        self.new_session()
+
+    def deploy(self, **context: str) -> None:
+        """Deploy with some context."""
+        flags = {"gtplus:localCloud": "true", "gtplus:allowDestroy": "true", **context}
+        self.outputs = deploy(self.cloud, cwd=self.folder, context=flags).outputs["Access"]
+        self.bucket, self.second = self.outputs["Bucket"], self.outputs["SecondBucket"]
+        for name in (self.bucket, self.second):
+            self.cloud.session().client("s3").put_object(Bucket=name, Key="raw/1.txt", Body=b"1")
+
+    def new_session(self) -> None:
+        """The vendor assumes its role anew."""
+        sts = self.cloud.session().client("sts")
+        answer = sts.assume_role(
+            RoleArn=self.outputs["Role"], RoleSessionName="vendor", ExternalId="agreed-with-the-vendor"
+        )
+        c = answer["Credentials"]
+        self.s3 = self.cloud.session().client(
+            "s3",
+            aws_access_key_id=c["AccessKeyId"],
+            aws_secret_access_key=c["SecretAccessKey"],
+            aws_session_token=c["SessionToken"],
+        )
+
+    @property
+    def control(self) -> AccessControl:
+        """The access of the project, with an administrator's rights."""
+        return AccessControl(self.cloud.session(), "labeling", "streets")
+
+    def read(self, bucket: str | None = None) -> str:
+        """What the vendor's session is answered."""
+        return tried(lambda: self.s3.get_object(Bucket=bucket or self.bucket, Key="raw/1.txt"))
+
+
+def tried(call: Callable[[], object]) -> str:
+    """`done`, or the error's code."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "done"
+
+
+@pytest.fixture(scope="module")
+def shared(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    folder = tmp_path_factory.mktemp("access-app")
+    (folder / "app.py").write_text(APP)
+    with LocalCloud(tmp_path_factory.mktemp("access-cloud"), tools=tools) as cloud:
+        yield Account(cloud, folder)
+
+
+@pytest.fixture
+def account(shared: Account) -> Iterator[Account]:
+    yield shared
+    shared.control.restore()
+    shared.new_session()
+
+
+def test_a_revoke_shuts_the_door_on_live_sessions_while_the_allow_still_stands(account: Account) -> None:
+    assert account.read() == "done"
+    account.control.revoke([account.bucket])
+    assert account.read() == "AccessDenied"
+    assert tried(lambda: account.s3.put_object(Bucket=account.bucket, Key="labels/x", Body=b"")) == "AccessDenied"
+    assert account.read(account.second) == "done"
+    shown = account.control.show()
+    assert [(b.revoked, b.second_layer, b.guarded) for b in shown.buckets] == [(True, True, True), (False, False, True)]
+    assert shown.drift == []
+
+
+def test_a_restore_undoes_it_and_both_can_be_repeated(account: Account) -> None:
+    for _ in range(2):
+        account.control.revoke()
+        assert (account.read(), account.read(account.second)) == ("AccessDenied", "AccessDenied")
+    for _ in range(2):
+        account.control.restore()
+        assert (account.read(), account.read(account.second)) == ("done", "done")
+    assert account.control.show().drift == []
+
+
+def test_after_the_first_step_the_door_is_shut_even_if_the_second_fails(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = account.control
+
+    def fail(**_: object) -> None:
+        raise RuntimeError("the network is gone")
+
+    monkeypatch.setattr(control._s3, "put_bucket_policy", fail)
+    with pytest.raises(RuntimeError):
+        control.revoke([account.bucket])
+    assert account.read() == "AccessDenied"
+    assert any("at the role only" in line for line in account.control.show().drift)
+    account.control.revoke([account.bucket])
+    assert account.control.show().drift == []
+
+
+def test_a_deploy_of_a_changed_grant_does_not_undo_a_revocation(account: Account) -> None:
+    account.control.revoke([account.bucket])
+    account.deploy(wider="true")
+    account.new_session()
+    assert account.read() == "AccessDenied"
+    account.control.restore()
+    account.control.revoke([account.bucket])
+    account.deploy()
+    assert account.read() == "AccessDenied"
+
+
+def test_what_the_app_revokes_stays_revoked_until_the_app_says_otherwise(account: Account) -> None:
+    account.deploy(revoke="true")
+    assert account.read() == "AccessDenied"
+    assert account.read(account.second) == "done"
+    account.control.restore()
+    assert account.read() == "AccessDenied"
+    account.deploy()
+    assert account.read() == "done"
+
+
+def test_sessions_are_cut_off_on_request(account: Account) -> None:
+    account.control.revoke([account.second], sessions=True)
+    document = (
+        account.cloud.session()
+        .client("iam")
+        .get_role_policy(RoleName=account.outputs["Role"].rpartition("/")[2], PolicyName="gtplus-revocation")[
+            "PolicyDocument"
+        ]
+    )
+    by_id = {statement["Sid"]: statement for statement in document["Statement"]}
+    cut = by_id["RevokedSessions"]
+    assert (cut["Effect"], cut["Action"], cut["Resource"]) == ("Deny", "*", "*")
+    assert list(cut["Condition"]["DateLessThan"]) == ["aws:TokenIssueTime"]
+    assert account.control.show().sessions_before is not None
+
+
+def test_drift_between_app_and_account_is_told(account: Account) -> None:
+    iam = account.cloud.session().client("iam")
+    role = account.outputs["Role"].rpartition("/")[2]
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName=role, PolicyName="ByHand", PolicyDocument=json.dumps(wide))
+    try:
+        assert any("ByHand" in line for line in account.control.show().drift)
+        # What somebody attaches by hand is still under the revocation.
+        account.control.revoke()
+        assert account.read() == "AccessDenied"
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="ByHand")
+
+
+def test_a_bucket_that_is_not_the_projects_is_refused_and_nothing_is_changed(account: Account) -> None:
+    with pytest.raises(Refused, match="nothing was changed"):
+        account.control.revoke(["somebody-elses"])
+    assert account.read() == "done"
+
+
+def test_a_project_without_a_data_role_says_so(account: Account) -> None:
+    with pytest.raises(Refused, match="has no data role"):
+        AccessControl(account.cloud.session(), "labeling", "house")
+    with pytest.raises(Refused, match="no project 'none' is deployed"):
+        AccessControl(account.cloud.session(), "labeling", "none")
+
+
+def test_the_vendors_roles_need_the_external_id(account: Account) -> None:
+    sts = account.cloud.session().client("sts")
+    for role in ("Role", "Reporter"):
+        for external_id in ({}, {"ExternalId": "guessed-by-a-stranger"}):
+            arguments = {"RoleArn": account.outputs[role], "RoleSessionName": "vendor", **external_id}
+            assert tried(partial(sts.assume_role, **arguments)) == "AccessDenied"
+
+
+def test_a_stack_with_a_revocation_can_be_deleted(account: Account) -> None:
+    """Runs last: nothing is left of the role that would be in the way."""
+    account.control.revoke()
+    s3 = account.cloud.session().client("s3")
+    for bucket in (account.bucket, account.second):
+        for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=entry["Key"])
+    destroy(account.cloud)
+    role = account.outputs["Role"].rpartition("/")[2]
+    assert tried(lambda: account.cloud.session().client("iam").get_role(RoleName=role)) == "NoSuchEntity"
+    account.deploy()
+    account.new_session()
+    assert account.read() == "done"
