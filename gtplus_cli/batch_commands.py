@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from gtplus_cli.caller import Caller, command
 from gtplus_cli.render import batch_table, event_table, person, show_batch
 from gtplus_runtime.forms import check_form, check_name
-from gtplus_runtime.lifecycle import BATCH
+from gtplus_runtime.lifecycle import BATCH, BatchStatus
 from gtplus_runtime.manifest import Inventory
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import Grant, Limits, Place
@@ -115,6 +115,40 @@ def report(
     objects = {n: value for n, value in (("completed", completed), ("failed", failed)) if value is not None}
     fields = _given(status=status, round=round, manifest=manifest, evidence=evidence, reason=reason)
     _command(caller, "batch.report", batch, **fields, **({"objects": objects} if objects else {}))
+
+
+@command(app)
+def work(
+    caller: Caller,
+    batch: _Batch,
+    output: Annotated[Path, typer.Argument(help="Write the objects with their links here, as JSON Lines.")],
+) -> None:
+    """Get what is to be labeled, for an in-house team: a link to read each object. Links end after 15 minutes."""
+    start: int | None = 0
+    count = 0
+    with output.open("w") as out:
+        while start is not None:
+            page = _call(caller, "batch.work", batch, start=start)
+            out.writelines(json.dumps(entry) + "\n" for entry in page["objects"])
+            count, start = count + len(page["objects"]), page["next"]
+    answer = {"objects": count, "order": page["order"], "rework": page["rework"], "output": str(output)}
+    caller.show(answer, lambda console: console.print(f"{count} objects to label are in {output}"))
+    caller.next(f"gtplus batch upload {batch} MANIFEST, once they are labeled")
+
+
+@command(app)
+def upload(
+    caller: Caller,
+    batch: _Batch,
+    manifest: Annotated[Path, typer.Argument(help="The output manifest.", exists=True, dir_okay=False)],
+) -> None:
+    """Upload the labels of an in-house team, and report that they are ready for review or delivered."""
+    page = _call(caller, "batch.work", batch)
+    caller.client.upload(page["upload"]["url"], manifest.read_bytes())
+    caller.show(page["upload"], lambda out: out.print(f"uploaded to {page['upload']['uri']}"))
+    if page["status"] != BatchStatus.READY_FOR_DELIVERY:
+        _command(caller, "batch.report", batch, status=BatchStatus.READY_FOR_REVIEW, round=page["order"]["round"])
+    caller.next(f"gtplus batch watch {batch}")
 
 
 @command(app)

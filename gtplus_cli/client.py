@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import boto3
 from botocore.auth import SigV4Auth
@@ -68,7 +68,7 @@ class WorkspaceClient:
             project: the project in its path.
             batch: the batch in its path.
             key: the idempotency key of a command. Default: a new one.
-            body: the fields of a command.
+            body: the fields of a command, or the query of a reading.
 
         Raises:
             Refused: the answer was no.
@@ -77,6 +77,8 @@ class WorkspaceClient:
         entry = BY_NAME[route]
         path = entry.path.format(project=quote(project, safe=""), batch=quote(batch, safe=""))
         text = json.dumps(body) if entry.method == "POST" else None
+        if text is None and body:
+            path += "?" + urlencode(body)
         key = uuid.uuid4().hex if key is None else key
         for duty in sorted(entry.duties, key=lambda d: d not in self._duties):
             status, answer = self._send(entry.method, f"/{duty}{path}", text, key)
@@ -92,6 +94,16 @@ class WorkspaceClient:
         duties = " or ".join(entry.duties)
         mend = "use credentials of a principal that was granted it" + (f" for project {project!r}" if project else "")
         raise Refused(403, f"{route} is not yours to call", [Problem("caller", f"needs the duty {duties}", "", mend)])
+
+    def upload(self, url: str, content: bytes) -> None:
+        """Write to a link that an answer gave.
+
+        Raises:
+            Unreachable: it was not taken; the link may have ended.
+        """
+        response = self._http.send(AWSRequest(method="PUT", url=url, data=content).prepare())
+        if response.status_code != 200:
+            raise Unreachable(f"the upload was answered {response.status_code}: ask for a new link, and try again")
 
     def send(self, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
         """Send one signed request as it is: status and answer."""

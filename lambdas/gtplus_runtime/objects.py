@@ -127,10 +127,11 @@ class Objects:
         inventory.refuse("unreadable", problem)
         return inventory
 
-    def presign(self, uri: str, seconds: int = 900) -> str:
-        """A link that reads the object for a while."""
+    def presign(self, uri: str, *, write: bool = False, seconds: int = 900) -> str:
+        """A link that reads or writes the object for a while; it ends with the session that signed it, too."""
         bucket, key = split_uri(uri)
-        return self._s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
+        action = "put_object" if write else "get_object"
+        return self._s3.generate_presigned_url(action, Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
 
     def _put(self, uri: str, body: bytes, kind: str) -> str:
         bucket, key = split_uri(uri)

@@ -71,6 +71,13 @@ ROUTES = (
         "Report the status in the body, for the provider.",
     ),
     Route(
+        "batch.work",
+        "GET",
+        _BATCH + "/work",
+        (Duty.REPORT,),
+        "What is to be labeled, for people without AWS credentials: links to read the objects and write the labels.",
+    ),
+    Route(
         "batch.sample",
         "GET",
         _BATCH + "/sample",

@@ -15,6 +15,7 @@ waits 30 s at the most ("Quotas for configuring and running an HTTP API").
 import base64
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from gtplus_runtime import aws
@@ -25,7 +26,7 @@ from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus,
 from gtplus_runtime.log import log
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import Limits, Place, find_place
-from gtplus_runtime.problems import Problem, Refused, counted
+from gtplus_runtime.problems import Problem, Refused, counted, shown
 from gtplus_runtime.routes import BY_KEY, Route
 from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
 
@@ -41,7 +42,7 @@ class Call(NamedTuple):
     actor: Actor
     body: dict[str, Any]
     command_key: str
-    request: str
+    start: int
     store: Store
 
     def place(self) -> Place:
@@ -104,6 +105,9 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
             problems.append(Problem("body", str(error), "", "send a JSON object"))
         else:
             problems += check_form(route.name, body)
+    start = (event.get("queryStringParameters") or {}).get("start", "0")
+    if not (start.isascii() and start.isdigit() and len(start) <= 9):
+        problems.append(Problem("start", "a whole number, 0 or more", shown(start), "send such a number"))
     if problems:
         raise Refused(400, f"{route.name} was refused: {counted(problems)}", problems)
     request = event["requestContext"]["requestId"]
@@ -113,7 +117,7 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
         actor=_actor(event["requestContext"], duty),
         body=body,
         command_key=headers.get("idempotency-key", request)[:200],
-        request=request,
+        start=int(start),
         store=store(),
     )
 
@@ -223,6 +227,41 @@ def _sample(call: Call) -> dict[str, Any]:
     return {"round": head["round"], "seed": sample["seed"], "method": sample["method"], "objects": entries}
 
 
+WORK_PAGE = 200
+"""Objects in one answer of `batch.work`; a link is about 1.5 KB, an answer of a function at most 6 MB."""
+
+
+def _work(call: Call) -> dict[str, Any]:
+    head = _found(call)
+    place = call.place()
+    if place.data_role_arn:
+        rule = f"{place.provider} reads and writes with the data role"
+        # A link is signed by our own role: it would outlive a revocation of the provider's.
+        raise Refused(
+            409, "there are no links for this provider", [Problem("provider", rule, "", "assume the data role")]
+        )
+    uri = head["facts"].get("workOrder")
+    if uri is None:
+        raise Refused(
+            409, "there is no work yet", [Problem("status", "must have its order", head["status"], "try later")]
+        )
+    objects = call.objects(place)
+    order = objects.json(uri)
+    entries = list(islice(objects.lines(order["inventory"]), call.start, call.start + WORK_PAGE + 1))
+    target = order["delivery" if head["status"] == BatchStatus.READY_FOR_DELIVERY else "manifest"]
+    return {
+        "status": head["status"],
+        "order": order,
+        "objects": [
+            {**entry, "url": objects.presign(entry["source-ref"]) if "source-ref" in entry else None}
+            for entry in entries[:WORK_PAGE]
+        ],
+        "next": call.start + WORK_PAGE if len(entries) > WORK_PAGE else None,
+        "rework": list(objects.lines(order["rework"])) if order["rework"] else [],
+        "upload": {"uri": target, "url": objects.presign(target, write=True)},
+    }
+
+
 def _history(call: Call) -> dict[str, Any]:
     _found(call)
     names = ("seq", "status", "before", "round", "at", "actor", "data", "implied")
@@ -236,6 +275,7 @@ _READERS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "batch.show": _show_batch,
     "batch.history": _history,
     "batch.sample": _sample,
+    "batch.work": _work,
 }
 
 
