@@ -4,13 +4,13 @@ Source of the two service forms: "Request a project" and "Create a batch" of the
 Amazon SageMaker developer guide. A field that no form names is refused, so nobody can slip in an identity.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gtplus_runtime.lifecycle import BATCH, PROJECT
 from gtplus_runtime.problems import Problem, shown
+from gtplus_runtime.strict_json import read_json
 
 TASK_TYPES = ("text", "image", "video", "audio", "3d-point-cloud", "custom")
 """The task types of the service's form."""
@@ -26,7 +26,7 @@ MAX_VERDICTS = 2_000
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,126}")
-_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?!.*(?:^|/)\.\.?(?:/|$))[^\x00-\x1f\x7f]{0,1024}")
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f]{0,1024}")
 
 
 class Field(NamedTuple):
@@ -203,7 +203,9 @@ def _check_verdicts(value: Any) -> list[Problem]:
             seen.add(name)
         if not isinstance(correct, bool):
             problems.append(Problem(f"{place}.correct", "true or false", shown(correct), "send a JSON boolean"))
-        elif not correct and not (isinstance(reason, str) and reason.strip() and len(reason) <= 1_000):
+        elif not (correct and reason is None) and not (
+            isinstance(reason, str) and (correct or reason.strip()) and len(reason) <= 1_000
+        ):
             problems.append(Problem(f"{place}.reason", "1 to 1,000 characters", shown(reason), "say what is wrong"))
     return problems[:100]
 
@@ -219,8 +221,8 @@ def parse_body(text: str | bytes | None) -> dict[str, Any]:
     if len(text) > MAX_BODY:
         raise ValueError(f"a body has at most {MAX_BODY} bytes, this one {len(text)}: hand long lists over as S3 URIs")
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        body = read_json(text if isinstance(text, str) else text.decode())
+    except ValueError as error:
         raise ValueError(f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise ValueError(f"the body must be a JSON object, not {shown(body)}")
