@@ -4,16 +4,22 @@ Source of the format: "Input Data" of Ground Truth in the Amazon SageMaker devel
 object a line with `source-ref` (an S3 URI) or `source` (inline text). Source of the limits: `places.Limits`.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from gtplus_runtime.places import Place, split_uri
 from gtplus_runtime.problems import Problem, counted, shown
+from gtplus_runtime.strict_json import read_json
 
 MAX_LINE = 100_000
 """Characters of a line: Ground Truth's own limit ("Input Data Quotas" in the developer guide)."""
+
+MAX_KEY = 1_024
+"""Bytes of a key: S3's own limit ("Naming Amazon S3 objects" in the S3 user guide)."""
+
+_CUT = 8 * MAX_LINE
+"""A longer line is cut here, so that one without an end does not fill the memory; it stays too long."""
 
 SHOWN_OF_A_KIND = 100
 """Problems of one kind that a report spells out; the others are counted."""
@@ -94,13 +100,21 @@ def parse_line(number: int, line: bytes) -> dict[str, Any]:
     def bad(kind: str, rule: str, value: str, mend: str) -> BadLine:
         return BadLine(kind, Problem(place, rule, value, mend))
 
+    def too_long(length: str) -> BadLine:
+        return bad("line too long", f"at most {MAX_LINE:,} characters", length, "shorten the line")
+
+    # A character has at most four bytes; how long a line is that was cut, nobody knows.
     if len(line) > 4 * MAX_LINE:
-        raise bad("line too long", f"at most {MAX_LINE} characters", f"{len(line)} bytes", "shorten the line")
+        raise too_long(f"more than {4 * MAX_LINE:,} bytes")
     try:
-        entry = json.loads(line.decode("utf-8"))
+        text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise bad("not UTF-8", "UTF-8 text", f"byte {error.start}", "write the file as UTF-8") from None
-    except (ValueError, RecursionError):
+    if len(text) > MAX_LINE:
+        raise too_long(f"{len(text):,} characters")
+    try:
+        entry = read_json(text)
+    except ValueError:
         raise bad(
             "not JSON", "one JSON object a line", shown(line[:80].decode("utf-8", "replace")), "mend the line"
         ) from None
@@ -114,25 +128,41 @@ def parse_line(number: int, line: bytes) -> dict[str, Any]:
     value = entry[sources[0]]
     if not isinstance(value, str) or not value:
         raise bad("empty source", f"{sources[0]!r} is a text", shown(value), "fill it in")
-    if sources == ["source-ref"] and not (value.startswith("s3://") and all(split_uri(value))):
-        raise bad("no S3 URI", '"source-ref" is an S3 URI', shown(value), "write s3://bucket/key")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        rule, mend = "text that UTF-8 can write", "take the lone surrogates out"
+        raise bad("not UTF-8", rule, shown(value), mend) from None
+    if sources == ["source-ref"]:
+        if not (value.startswith("s3://") and all(split_uri(value))):
+            raise bad("no S3 URI", '"source-ref" is an S3 URI', shown(value), "write s3://bucket/key")
+        if len(split_uri(value)[1].encode()) > MAX_KEY:
+            raise bad("no S3 URI", f"a key of S3 has at most {MAX_KEY:,} bytes", shown(value), "shorten the key")
     return entry
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Lines from chunks of bytes, without their ends; empty ones are left out, a byte order mark too."""
+    return (line for _, line in numbered_lines(chunks))
+
+
+def numbered_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The same with their numbers, in which empty lines count."""
+    for number, raw in enumerate(_raw_lines(chunks), start=1):
+        if number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        line = raw.strip() if len(raw) < _CUT else raw
+        if line:
+            yield number, line
+
+
+def _raw_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
-    first = True
     for chunk in chunks:
-        if first:
-            chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
         *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in (raw.strip() for raw in whole) if line)
-        # A line without an end must not fill the memory; what is cut here is refused as too long.
-        if len(rest) > 8 * MAX_LINE:
-            rest = rest[: 8 * MAX_LINE]
-    if rest.strip():
-        yield rest.strip()
+        yield from (raw[:_CUT] for raw in whole)
+        rest = rest[:_CUT]
+    yield rest
 
 
 def check_manifest(chunks: Iterable[bytes], place: Place, look_up: Lookup) -> Inventory:
@@ -147,9 +177,9 @@ def check_manifest(chunks: Iterable[bytes], place: Place, look_up: Lookup) -> In
     limits = place.limits
     wanted: dict[str, dict[str, int]] = {}
     entries: list[tuple[int, dict[str, Any]]] = []
-    for number, line in enumerate(lines_of(chunks), start=1):
-        inventory.total = number
-        if number > limits.max_files:
+    for number, line in numbered_lines(chunks):
+        inventory.total += 1
+        if inventory.total > limits.max_files:
             continue
         try:
             entry = parse_line(number, line)
