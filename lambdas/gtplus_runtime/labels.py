@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from gtplus_runtime.manifest import lines_of
+from gtplus_runtime.strict_json import read_json
 
 CLASSES_SHOWN = 100
 """Classes that are counted by name on the batch; the head stays bounded."""
@@ -24,7 +25,7 @@ class Label(NamedTuple):
         value: the label as it stands; None where the object failed.
         name: the class in words, or a short form of the value.
         confidence: between 0 and 1, or None.
-        failure: why there is no label, or None.
+        failure: why there is no label; empty where nobody says why, None where there is one.
     """
 
     source: str
@@ -37,8 +38,8 @@ class Label(NamedTuple):
 def read_label(line: bytes, attribute: str) -> Label | None:
     """The label of a line, or None where the line is no line of an output manifest."""
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
+        entry = read_json(line.decode())
+    except ValueError:
         return None
     if not isinstance(entry, dict):
         return None
@@ -49,12 +50,18 @@ def read_label(line: bytes, attribute: str) -> Label | None:
     metadata = metadata if isinstance(metadata, dict) else {}
     value = entry.get(attribute)
     if value is None or "failure-reason" in metadata:
-        return Label(source, None, "", failure=str(metadata.get("failure-reason", "no label")))
+        return Label(source, None, "", failure=str(metadata.get("failure-reason", "")))
     confidence = metadata.get("confidence")
     return Label(source, value, _name(value, metadata), confidence if isinstance(confidence, int | float) else None)
 
 
 def _name(value: Any, metadata: dict[str, Any]) -> str:
+    # It becomes a key in the batch's item: short, never empty, and text that UTF-8 can write.
+    name = _words(value, metadata).encode("utf-8", "replace").decode() or "(empty)"
+    return name if len(name) <= 80 else name[:77] + "..."
+
+
+def _words(value: Any, metadata: dict[str, Any]) -> str:
     if isinstance(metadata.get("class-name"), str):
         return str(metadata["class-name"])
     classes = metadata.get("class-map")
@@ -64,8 +71,7 @@ def _name(value: Any, metadata: dict[str, Any]) -> str:
         if isinstance(value, dict) and isinstance(value.get("annotations"), list):
             ids = Counter(str(a.get("class_id")) for a in value["annotations"] if isinstance(a, dict))
             return ", ".join(f"{n} × {classes.get(c, c)}" for c, n in ids.items()) or "nothing"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 class Coverage:
@@ -105,7 +111,12 @@ class Coverage:
     @property
     def failed(self) -> int:
         """Objects that the provider lists as failed."""
-        return sum(label.failure is not None for label in self.labels.values())
+        return sum(bool(label.failure) for label in self.labels.values())
+
+    @property
+    def unlabeled(self) -> int:
+        """Objects with neither a label nor a reason why there is none."""
+        return sum(label.failure == "" for label in self.labels.values())
 
     def problems(self) -> list[str]:
         """Why it is not complete: every object must be labeled or listed as failed, and once."""
@@ -113,6 +124,7 @@ class Coverage:
             (len(self.missing), "objects without a line"),
             (self.unknown, "lines of objects that are not in the batch"),
             (self.repeated, "lines of objects that had one already"),
+            (self.unlabeled, "lines with neither the label nor a failure-reason"),
             (self.unreadable, "lines that are no JSON objects with a source"),
         ]
         return [f"{what}: {count}" for count, what in found if count]

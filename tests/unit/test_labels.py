@@ -1,0 +1,263 @@
+"""Labels in an output manifest: what a line says, and whether all lines together cover the batch."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gtplus_runtime.labels import CLASSES_SHOWN, Coverage, Label, read_label
+
+# Written by Ground Truth itself, in March 2019; read here by other means than the ones tested.
+CORAL = (Path(__file__).parents[1] / "data" / "coral-output.manifest").read_bytes()
+CORAL_SOURCES = [match.decode() for match in re.findall(rb'"source-ref":"([^"]+)"', CORAL)]
+CORAL_ATTRIBUTE = "test-label-dianthus"
+
+CATS = {"type": "groundtruth/object-detection", "class-map": {"0": "Cat", "1": "Dog"}}
+
+
+def entry(number: int = 1, value: Any = 7, metadata: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    line: dict[str, Any] = {"source-ref": f"s3://data/raw/{number}.png", **more}
+    line |= {} if value is None else {"label": value}
+    return line if metadata is None else {**line, "label-metadata": metadata}
+
+
+def coverage(*entries: dict[str, Any] | bytes, objects: int = 2) -> Coverage:
+    lines = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in entries]
+    return Coverage([b"\n".join(lines)], "label", [f"s3://data/raw/{n}.png" for n in range(1, objects + 1)])
+
+
+# A real output
+
+
+def test_a_real_output_of_ground_truth_is_read_to_the_last_label() -> None:
+    read = Coverage([CORAL], CORAL_ATTRIBUTE, CORAL_SOURCES)
+    counted = Counter(match.decode() for match in re.findall(rb'"class-name":"([^"]+)"', CORAL))
+    assert counted == {"Definitely yes": 58, "Probably yes": 111, "Probably no": 18, "Definitely no": 42}
+    assert read.summary() == {
+        "labeled": 229,
+        "failed": 0,
+        "missing": 0,
+        "classes": dict(sorted(counted.items())),
+        "problems": [],
+        "sha256": "cbf795f712913d42d277284530f67bdf6d3bfd7dda274476063f79383154dbd6",
+    }
+
+
+def test_a_real_output_keeps_values_and_confidences() -> None:
+    read = Coverage([CORAL], CORAL_ATTRIBUTE, CORAL_SOURCES)
+    values = re.findall(rb'"test-label-dianthus":(\d+)', CORAL)
+    assert Counter(label.value for label in read.labeled) == Counter(int(value) for value in values)
+    confidences = [label.confidence for label in read.labeled if label.confidence is not None]
+    assert len(confidences) == 229
+    assert round(sum(confidences), 2) == 197.64
+    assert min(confidences) == 0.49
+    assert read.labels["s3://labeled-coral-images/835711.jpg"] == Label(
+        "s3://labeled-coral-images/835711.jpg", 3, "Definitely no", 0.94
+    )
+
+
+def test_a_real_output_under_another_attribute_has_no_label() -> None:
+    read = Coverage([CORAL], "label", CORAL_SOURCES)
+    assert (read.labeled, read.failed) == ([], 0)
+    assert read.problems() == ["lines with neither the label nor a failure-reason: 229"]
+
+
+@given(st.lists(st.integers(0, len(CORAL)), max_size=10).map(sorted))
+def test_a_real_output_is_read_alike_in_any_pieces(cuts: list[int]) -> None:
+    edges = [0, *cuts, len(CORAL)]
+    pieces = [CORAL[start:end] for start, end in zip(edges, edges[1:], strict=False)]  # noqa: RUF007
+    whole = Coverage([CORAL], CORAL_ATTRIBUTE, CORAL_SOURCES)
+    read = Coverage(pieces, CORAL_ATTRIBUTE, CORAL_SOURCES)
+    assert (read.labels, read.summary()) == (whole.labels, whole.summary())
+
+
+def test_a_real_output_cut_off_in_the_middle_is_not_complete() -> None:
+    half = CORAL[: len(CORAL) // 2]
+    whole_lines = half.count(b"\n")
+    assert Coverage([half], CORAL_ATTRIBUTE, CORAL_SOURCES).problems() == [
+        f"objects without a line: {229 - whole_lines}",
+        "lines that are no JSON objects with a source: 1",
+    ]
+
+
+# A line
+
+
+@pytest.mark.parametrize(
+    ("value", "metadata", "name"),
+    [
+        (7, {"class-name": "seven"}, "seven"),
+        (7, None, "7"),
+        (0, {}, "0"),
+        ("a bus", None, "a bus"),
+        ([0, 1], {"class-map": {"0": "Cat", "1": "Dog"}}, "Cat, Dog"),
+        ([0, 9], {"class-map": {"0": "Cat"}}, "Cat, 9"),
+        ([], {"class-map": {"0": "Cat"}}, "(empty)"),
+        ({"annotations": [{"class_id": 0}, {"class_id": 1}, {"class_id": 0}]}, CATS, "2 × Cat, 1 × Dog"),
+        ({"annotations": []}, CATS, "nothing"),
+        ({"annotations": ["?"]}, CATS, "nothing"),
+        ("s3://data/labels/1/mask.png", None, "s3://data/labels/1/mask.png"),
+        ("", None, "(empty)"),
+        (7, {"class-name": ""}, "(empty)"),
+        ("x" * 81, None, "x" * 77 + "..."),
+        (7, {"class-name": "x" * 5_000}, "x" * 77 + "..."),
+        ([0] * 500, {"class-map": {"0": "Cat"}}, ("Cat, " * 16)[:77] + "..."),
+        (7, {"class-name": "a\ud800"}, "a?"),
+        (False, None, "false"),
+    ],
+)
+def test_a_label_is_named_in_words_that_fit_an_item_of_the_table(value: Any, metadata: Any, name: str) -> None:
+    label = read_label(json.dumps(entry(value=value, metadata=metadata)).encode(), "label")
+    assert label is not None
+    assert (label.name, label.value, label.failure) == (name, value, None)
+
+
+def test_an_object_is_named_by_its_inline_text_where_it_has_no_file() -> None:
+    assert read_label(b'{"source": "some text", "label": 1}', "label") == Label("some text", 1, "1")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "confidence"), [({"confidence": 0.4}, 0.4), ({"confidence": "0.4"}, None), ({}, None), (None, None)]
+)
+def test_a_confidence_is_a_number_or_unknown(metadata: dict[str, Any] | None, confidence: float | None) -> None:
+    label = read_label(json.dumps(entry(metadata=metadata)).encode(), "label")
+    assert label is not None
+    assert label.confidence == confidence
+
+
+def test_an_object_that_could_not_be_labeled_says_why() -> None:
+    failed = read_label(json.dumps(entry(value=None, metadata={"failure-reason": "not readable"})).encode(), "label")
+    assert failed == Label("s3://data/raw/1.png", None, "", failure="not readable")
+    in_spite = read_label(json.dumps(entry(value=7, metadata={"failure-reason": "not readable"})).encode(), "label")
+    assert in_spite == failed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b'"s3://data/raw/1.png"',
+        b"{}",
+        b'{"label": 7}',
+        b'{"source-ref": 7, "label": 7}',
+        b'{"source-ref": "s3://data/raw/1.png", "label": NaN}',
+        b'{"source-ref": "s3://data/raw/1.png", "label": "\xff"}',
+        b'{"source-ref": "s3://data/raw/1.png", "label": ' + b"[" * 500 + b"]" * 500 + b"}",
+        b"[" * 100_000,
+    ],
+    ids=[
+        "empty",
+        "half",
+        "a list",
+        "a number",
+        "a text",
+        "nothing in it",
+        "no source",
+        "a source that is no text",
+        "not a number",
+        "not UTF-8",
+        "deep",
+        "very deep",
+    ],
+)
+def test_what_is_no_line_of_an_output_manifest_is_none(line: bytes) -> None:
+    assert read_label(line, "label") is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["source", "source-ref", "label", "label-metadata", "class-name", "class-map", "annotations"]
+                ),
+                inner,
+                max_size=5,
+            )
+        ),
+        max_leaves=15,
+    )
+)
+def test_whatever_a_line_holds_it_is_read_or_not_and_can_be_written_again(value: Any) -> None:
+    label = read_label(json.dumps(value).encode(), "label")
+    if label is not None:
+        json.dumps(label).encode()
+        assert len(label.name) <= 80
+        assert label.failure is not None or label.name
+        label.name.encode()
+
+
+# The coverage
+
+
+def test_a_manifest_is_complete_where_every_object_is_labeled_or_has_failed() -> None:
+    both = coverage(entry(1), entry(2, None, {"failure-reason": "dark"}))
+    assert both.problems() == []
+    assert (len(both.labeled), both.failed) == (1, 1)
+    assert both.summary()["classes"] == {"7": 1}
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ([entry(1)], "objects without a line: 1"),
+        ([entry(1), entry(2), entry(3)], "lines of objects that are not in the batch: 1"),
+        ([entry(1), entry(2), entry(2), entry(2)], "lines of objects that had one already: 2"),
+        ([entry(1), entry(2), b"{"], "lines that are no JSON objects with a source: 1"),
+        ([entry(1), entry(2, None)], "lines with neither the label nor a failure-reason: 1"),
+        ([entry(1), entry(2, None, {"failure-reason": ""})], "lines with neither the label nor a failure-reason: 1"),
+    ],
+    ids=["missing", "unknown", "repeated", "unreadable", "unlabeled", "failed without a word"],
+)
+def test_what_is_missing_too_much_or_unreadable_is_a_problem(lines: list[Any], problem: str) -> None:
+    assert coverage(*lines).problems() == [problem]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(coverage(entry(1), entry(1, None), entry(9), b"{", objects=3).problems()) == 5
+
+
+def test_of_an_object_with_two_lines_the_last_counts() -> None:
+    assert coverage(entry(1, 7), entry(1, 8)).labels["s3://data/raw/1.png"].value == 8
+
+
+def test_an_empty_manifest_misses_everything() -> None:
+    assert Coverage([], "label", ["a", "b"]).problems() == ["objects without a line: 2"]
+
+
+def test_labeled_objects_come_in_the_order_of_their_names() -> None:
+    assert [label.source[-5] for label in coverage(entry(3), entry(1), entry(2), objects=3).labeled] == list("123")
+
+
+def test_the_hash_is_that_of_the_bytes_as_they_lie() -> None:
+    data = b"\xef\xbb\xbf\r\n" + json.dumps(entry(1)).encode() + b"\n\n"
+    assert Coverage([data[:2], data[2:]], "label", []).sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_the_counts_on_a_batch_stay_small_however_many_classes_there_are() -> None:
+    entries = [entry(number, f"class {number} " + "x" * 500) for number in range(1, 501)]
+    entries.append(entry(501, "class 7 " + "x" * 500))
+    classes = coverage(*entries, objects=501).summary()["classes"]
+    assert len(classes) == CLASSES_SHOWN == 100
+    assert max(classes.values()) == 2
+    assert len(json.dumps(classes)) < 10_000
+
+
+def test_two_manifests_differ_in_the_objects_whose_labels_differ() -> None:
+    accepted = coverage(entry(1, 7), entry(2, 8))
+    assert accepted.differing(coverage(entry(2, 8, {"confidence": 0.1}), entry(1, 7))) == 0
+    assert accepted.differing(coverage(entry(1, 7), entry(2, 9))) == 1
+    assert accepted.differing(coverage(entry(1, 7))) == 1
+    assert coverage(entry(1, 7)).differing(accepted) == 1
+    assert accepted.differing(coverage(entry(1, 7), entry(2, None, {"failure-reason": "dark"}))) == 1
