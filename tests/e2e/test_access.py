@@ -6,11 +6,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 
 from gtplus_cli.access import AccessControl
+from gtplus_cli.client import WorkspaceClient
 from gtplus_cli.local import LocalCloud, Toolchain, deploy, destroy
 from gtplus_runtime.problems import Refused
+from tests.e2e.world import eventually
 
 pytestmark = pytest.mark.xdist_group("access")
 
@@ -34,12 +38,24 @@ if app.node.try_get_context("revoke"):
     project.revoke(bucket)
 house = LabelingProject(stack, "House", workspace=workspace, provider=InHouse(),
                         data=DataGrant(bucket, read="house/", write="house-labels/"))
+people = {
+    "operator": workspace.grant_operate,
+    "requester": house.grant_request,
+    "reviewer": house.grant_review,
+    "labeler": house.grant_report,
+}
+for name, grant in people.items():
+    role = iam.Role(stack, name.capitalize(), assumed_by=iam.AccountRootPrincipal())
+    grant(role)
+    cdk.CfnOutput(stack, f"{name.capitalize()}Role", value=role.role_arn)
 cdk.CfnOutput(stack, "Role", value=project.role.role_arn)
 cdk.CfnOutput(stack, "Reporter", value=project.reporting_role.role_arn)
 cdk.CfnOutput(stack, "Bucket", value=bucket.bucket_name)
 cdk.CfnOutput(stack, "SecondBucket", value=second.bucket_name)
 app.synth()
 """
+
+PEOPLE = ("operator", "requester", "reviewer", "labeler")
 
 
 class Account:
@@ -71,6 +87,11 @@ class Account:
             aws_secret_access_key=c["SecretAccessKey"],
             aws_session_token=c["SessionToken"],
         )
+
+    def client(self, who: str) -> WorkspaceClient:
+        """The API, as one of the house's people."""
+        self.cloud.profiles.write({name: self.outputs[f"{name.capitalize()}Role"] for name in PEOPLE})
+        return WorkspaceClient(self.cloud.session(who))
 
     @property
     def control(self) -> AccessControl:
@@ -214,6 +235,62 @@ def test_the_vendors_roles_need_the_external_id(account: Account) -> None:
         for external_id in ({}, {"ExternalId": "guessed-by-a-stranger"}):
             arguments = {"RoleArn": account.outputs[role], "RoleSessionName": "vendor", **external_id}
             assert tried(partial(sts.assume_role, **arguments)) == "AccessDenied"
+
+
+def fetch(account: Account, url: str) -> tuple[int, bytes]:
+    """Follow a link, without any credentials."""
+    response = URLLib3Session(verify=str(account.cloud.tools.authority)).send(
+        AWSRequest(method="GET", url=url).prepare()
+    )
+    return int(response.status_code), bytes(response.content)
+
+
+def test_an_in_house_team_labels_by_links_and_without_any_role(account: Account) -> None:
+    operator, requester, reviewer, labeler = (account.client(who) for who in PEOPLE)
+    at: dict[str, str] = {"project": "house", "batch": "by-hand"}
+    form = {"firstName": "R", "lastName": "R", "businessEmail": "r@example.com", "description": "d"}
+    requester.call("project.request", project="house", taskType="text", containsPii=False, **form)
+    operator.call("project.approve", project="house")
+    s3 = account.cloud.session().client("s3")
+    for number in range(3):
+        s3.put_object(Bucket=account.bucket, Key=f"house/{number}.txt", Body=f"object {number}".encode())
+    requester.call("batch.create", **at, input=f"s3://{account.bucket}/house/")
+
+    def work() -> dict[str, object] | None:
+        status, answer = labeler.send("GET", "/report/projects/house/batches/by-hand/work")
+        return answer if status == 200 else None
+
+    page = eventually(work, "the work")
+    labeled = []
+    for number, entry in enumerate(page["objects"]):
+        assert fetch(account, entry["url"]) == (200, f"object {number}".encode())
+        metadata = {"class-name": "text", "type": "groundtruth/text-classification", "human-annotated": "yes"}
+        labeled.append(json.dumps({"source-ref": entry["source-ref"], "label": number, "label-metadata": metadata}))
+    manifest = "\n".join(labeled).encode()
+    labeler.upload(page["upload"]["url"], manifest)
+    labeler.call("batch.report", **at, status="Ready for review")
+
+    def accepted() -> bool:
+        try:
+            reviewer.call("batch.accept", **at)
+        except Refused:
+            return False
+        return True
+
+    eventually(accepted, "accepted")
+    eventually(lambda: labeler.call("batch.show", **at)["status"] == "Ready for delivery", "ready for delivery")
+    labeler.upload(labeler.call("batch.work", **at)["upload"]["url"], manifest)
+    eventually(lambda: requester.call("batch.show", **at)["status"] == "Data delivered", "delivered")
+
+
+def test_a_link_is_for_its_object_and_its_action_only(account: Account) -> None:
+    labeler = account.client("labeler")
+    page = labeler.call("batch.work", project="house", batch="by-hand")
+    url = page["objects"][0]["url"]
+    assert fetch(account, url.replace("0.txt", "1.txt"))[0] == 403
+    assert fetch(account, page["upload"]["url"])[0] == 403
+    with pytest.raises(Refused):
+        labeler.call("batch.work", project="streets", batch="by-hand")
 
 
 def test_a_stack_with_a_revocation_can_be_deleted(account: Account) -> None:
