@@ -53,7 +53,8 @@ def check_disjoint(first: tuple[str, Sequence[str]], second: tuple[str, Sequence
         )
         for one in first[1]
         for other in second[1]
-        if not Token.is_unresolved(one) and not Token.is_unresolved(other)
+        # One without a slash is told of already, and '' would overlap with all.
+        if one.endswith("/") and other.endswith("/")
         if one.startswith(other) or other.startswith(one)
     ]
 

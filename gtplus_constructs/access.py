@@ -202,7 +202,7 @@ class DataAccessRole(Construct):
         self.grants = (grants,) if isinstance(grants, DataGrant) else tuple(grants)
         self.provider: LabelingProvider = GroundTruthPlus() if provider is None else provider
         trusted = self.provider.trust(Stack.of(self).account)
-        problems = check_grants(self.grants, self.provider)
+        problems = check_grants("grants", self.grants, self.provider)
         if trusted is None:
             rule = f"{self.provider.name} works without a role"
             problems.append(Problem('"provider"', rule, "", "leave the DataAccessRole out, or choose another provider"))
@@ -383,12 +383,17 @@ def data_policy(grants: Sequence[DataGrant], *, location: bool = True) -> iam.Po
     )
 
 
-def check_grants(grants: Sequence[DataGrant], provider: LabelingProvider) -> list[Problem]:
-    """What is wrong with the grants of a project under a provider."""
+def check_grants(option: str, grants: Sequence[DataGrant], provider: LabelingProvider) -> list[Problem]:
+    """What is wrong with the grants of a project under a provider.
+
+    Args:
+        option: where they were given.
+        grants: the grants.
+        provider: who is to work on them.
+    """
     if not grants:
-        return [
-            Problem('"grants"', "at least one", "none", 'name one: DataGrant(bucket, read="raw/", write="labels/")')
-        ]
+        mend = 'name one: DataGrant(bucket, read="raw/", write="labels/")'
+        return [Problem(f'"{option}"', "at least one", "none", mend)]
     region = provider.limits.region
     problems = []
     for index, grant in enumerate(grants):

@@ -1,5 +1,6 @@
 """LabelingBucket: where the data and the labels of projects lie."""
 
+import re
 from collections.abc import Sequence
 
 import jsii
@@ -12,6 +13,8 @@ from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._sizes import MAX_BUCKET_BYTES, rendered_size
 from gtplus_constructs._validation import raise_all
 from gtplus_runtime.problems import Problem, shown
+
+_ORIGIN = re.compile(r"https://[^/\s*?#]+")
 
 
 class LabelingBucket(s3.Bucket):
@@ -51,7 +54,7 @@ class LabelingBucket(s3.Bucket):
             [
                 Problem('"cors_origins"', "an exact https origin", shown(origin), example)
                 for origin in cors_origins
-                if not Token.is_unresolved(origin) and ("*" in origin or not origin.startswith("https://"))
+                if not Token.is_unresolved(origin) and not _ORIGIN.fullmatch(origin)
             ],
         )
         policy = effective_removal(scope, id, removal_policy)

@@ -1,14 +1,19 @@
 """UserDirectory: the people of a workspace, in one Cognito user pool."""
 
+import re
 from collections.abc import Sequence
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, Duration, RemovalPolicy, Token
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._validation import check_either, raise_all
 from gtplus_runtime.problems import Problem, shown
+
+_ADDRESS = re.compile(r"https://[^/\s*]+(?:/[^\s*#]*)?")
+_DOMAIN_PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_RESERVED = ("aws", "amazon", "cognito")
 
 
 class UserDirectory(Construct):
@@ -31,7 +36,8 @@ class UserDirectory(Construct):
         removal_policy: what becomes of a new pool when it leaves the stack. Default: RETAIN.
 
     Raises:
-        ValueError: for both `user_pool` and `domain_prefix`, or an address that is not exact https.
+        ValueError: for both `user_pool` and `domain_prefix`, a prefix that Cognito refuses, or an address that is not
+            exact https.
     """
 
     def __init__(
@@ -50,11 +56,13 @@ class UserDirectory(Construct):
         problems += [
             Problem('"callback_urls"', "an exact https address", shown(url), "write e.g. https://portal.example.com/")
             for url in callback_urls
-            if not url.startswith("https://") or "*" in url
+            if not Token.is_unresolved(url) and not _ADDRESS.fullmatch(url)
         ]
+        if user_pool is None:
+            problems += check_domain_prefix(workspace_name, domain_prefix)
         raise_all("UserDirectory", problems)
         if user_pool is None:
-            prefix = f"gtplus-{workspace_name}-{Aws.ACCOUNT_ID}" if domain_prefix is None else domain_prefix
+            prefix = _default_prefix(workspace_name, Aws.ACCOUNT_ID) if domain_prefix is None else domain_prefix
             self.user_pool = self._create(effective_removal(self, "UserDirectory", removal_policy), prefix)
         else:
             self.user_pool = user_pool
@@ -108,3 +116,26 @@ class UserDirectory(Construct):
         )
         pool.add_domain("Domain", cognito_domain=cognito.CognitoDomainOptions(domain_prefix=domain_prefix))
         return pool
+
+
+def check_domain_prefix(workspace_name: str, domain_prefix: str | None) -> list[Problem]:
+    """What Cognito would refuse at the deploy ("Using your own domain for managed login": prefix domains).
+
+    Args:
+        workspace_name: part of the default prefix.
+        domain_prefix: the one given, or None for the default.
+    """
+    if Token.is_unresolved(domain_prefix):
+        return []
+    prefix = _default_prefix(workspace_name, "0" * 12) if domain_prefix is None else domain_prefix
+    if _DOMAIN_PREFIX.fullmatch(prefix) and not any(word in prefix for word in _RESERVED):
+        return []
+    rule = f"1 to 63 lower-case letters, digits and inner hyphens, without {', '.join(_RESERVED)}"
+    mend = "choose such a prefix"
+    if domain_prefix is None:
+        mend = "choose another name, or a prefix: directory=UserDirectory(…, domain_prefix=…)"
+    return [Problem('"domain_prefix"', rule, shown(prefix), mend)]
+
+
+def _default_prefix(workspace_name: str, account: str) -> str:
+    return f"gtplus-{workspace_name}-{account}"

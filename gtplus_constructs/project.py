@@ -75,15 +75,17 @@ class LabelingProject(Construct):
         self.grants = grants
         problems = [
             *check_id("project_id", self.project_id),
+            *_check_free(self.project_id, workspace),
             *check_id("provider.name", chosen.name),
             *check_either(("data", data), ("data_role", data_role)),
             *check_either(("provider", provider), ("data_role", data_role)),
-            *check_grants(grants, chosen),
-            *_check_number("sample_size", sample_size, 1, 500),
+            *check_grants("data", grants, chosen),
+            *_check_number("sample_size", sample_size, 1, 500, whole=True),
             *_check_number("max_error_rate", max_error_rate, 0, 1),
-            *_check_number("max_rounds", max_rounds, 1, 100),
+            *_check_number("max_rounds", max_rounds, 1, 100, whole=True),
         ]
         raise_all(f"LabelingProject {id!r}", problems)
+        workspace.projects[self.project_id] = self
         if data_role is None and chosen.trust(Stack.of(self).account) is not None:
             data_role = DataAccessRole(self, "DataAccess", grants=grants, provider=chosen)
         self.data_access = data_role
@@ -214,7 +216,17 @@ def _kebab(id: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", id).lower()
 
 
-def _check_number(option: str, value: float, least: float, most: float) -> list[Problem]:
-    if least <= value <= most:
+def _check_free(project_id: str, workspace: LabelingWorkspace) -> list[Problem]:
+    taken = workspace.projects.get(project_id)
+    if taken is None:
         return []
-    return [Problem(f'"{option}"', f"from {least} to {most}", shown(value), "choose one in between")]
+    rule = f"one project of an id in a workspace, and {taken.node.path} has it"
+    return [Problem('"project_id"', rule, shown(project_id), "choose another")]
+
+
+def _check_number(option: str, value: float, least: float, most: float, *, whole: bool = False) -> list[Problem]:
+    kinds = int if whole else (int, float)
+    if isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most:
+        return []
+    rule = f"{'a whole number ' if whole else ''}from {least} to {most}"
+    return [Problem(f'"{option}"', rule, shown(value), "choose one in between")]

@@ -134,7 +134,7 @@ class BatchWorkflow(Construct):
             [
                 Problem(
                     f"handlers/{status.slug}.py",
-                    f"every status has a handler, and {status.name!r} has none",
+                    f"every status has a handler, and {str(status.name)!r} has none",
                     "",
                     "write this file: a function `handler` under @on_status",
                 )

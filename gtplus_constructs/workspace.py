@@ -13,7 +13,7 @@ from gtplus_constructs._local_cloud import deviates
 from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._validation import check_id, raise_all
 from gtplus_constructs.api import LabelingApi
-from gtplus_constructs.directory import UserDirectory
+from gtplus_constructs.directory import UserDirectory, check_domain_prefix
 from gtplus_constructs.workflow import BatchWorkflow
 from gtplus_runtime.lifecycle import Duty
 
@@ -51,9 +51,13 @@ class LabelingWorkspace(Construct):
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         super().__init__(scope, id)
-        raise_all("LabelingWorkspace", check_id("name", name))
+        problems = check_id("name", name)
+        if directory is None and not problems:
+            problems = check_domain_prefix(name, None)
+        raise_all("LabelingWorkspace", problems)
         stack = Stack.of(self)
         self.name = name
+        self.projects: dict[str, Construct] = {}
         self.projects_path = f"/gtplus/{name}/projects"
         self.runtime_path = f"/gtplus/{name}/"
         self.key = self._key(removal_policy) if encryption_key is None else encryption_key

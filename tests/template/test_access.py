@@ -499,14 +499,22 @@ class TestEveryRoleOfTheWorkspace:
 
     def test_every_star_is_telemetry(self, scene: Scene) -> None:
         """`*` as a resource only where AWS knows no other, and nothing beside it in that policy."""
-        starred = []
-        for name, role in of_type(scene.body, "AWS::IAM::Role").items():
-            for policy in role["Properties"].get("Policies", []):
-                if any(statement["Resource"] == "*" for statement in statements(policy["PolicyDocument"])):
-                    starred.append((name.rstrip("0123456789ABCDEF"), policy["PolicyName"]))
-        for policy in of_type(scene.body, "AWS::IAM::Policy").values():
-            assert all(s["Resource"] != "*" for s in statements(policy["Properties"]["PolicyDocument"]))
-        assert starred == [("WorkspaceWorkflowMachineRole", "Telemetry")]
+        policies = [
+            (name, policy["PolicyName"], policy["PolicyDocument"])
+            for name, role in of_type(scene.body, "AWS::IAM::Role").items()
+            for policy in role["Properties"].get("Policies", [])
+        ] + [
+            (name, "", policy["Properties"]["PolicyDocument"])
+            for name, policy in of_type(scene.body, "AWS::IAM::Policy").items()
+        ]
+        starred = {
+            (name.rstrip("0123456789ABCDEF"), policy, frozenset(statement["Action"]))
+            for name, policy, document in policies
+            for statement in statements(document)
+            if statement["Effect"] == "Allow" and "*" in statement["Resource"]
+        }
+        machine = "WorkspaceWorkflowMachineRole", "Telemetry"
+        assert starred == {(*machine, frozenset(TRACES)), (*machine, frozenset(VENDED_LOGS))}
 
 
 class TestOtherBuckets:
