@@ -22,7 +22,7 @@ from gtplus_runtime import aws
 from gtplus_runtime.commands import Actor, Command, decide_batch, decide_project, refuse_batches
 from gtplus_runtime.forms import check_form, check_name, parse_body
 from gtplus_runtime.handling import store
-from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty
+from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, ProjectStatus
 from gtplus_runtime.log import log
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import Limits, Place, find_place
@@ -105,6 +105,8 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
             problems.append(Problem("body", str(error), "", "send a JSON object"))
         else:
             problems += check_form(route.name, body)
+            # A field that is null is one that is left out.
+            body = {name: value for name, value in body.items() if value is not None}
     start = (event.get("queryStringParameters") or {}).get("start", "0")
     if not (start.isascii() and start.isdigit() and len(start) <= 9):
         problems.append(Problem("start", "a whole number, 0 or more", shown(start), "send such a number"))
@@ -301,11 +303,16 @@ def _before_approve(call: Call) -> dict[str, Any]:
     return dict(call.body)
 
 
+def _before_status(call: Call) -> dict[str, Any]:
+    # No way around: what is approved has a place.
+    return _before_approve(call) if call.body["status"] == ProjectStatus.REQUEST_APPROVED else dict(call.body)
+
+
 def _before_create(call: Call) -> dict[str, Any]:
     place = call.place()
     form = dict(call.body)
-    first = place.grants[0]
-    form.setdefault("output", f"s3://{first.bucket}/{first.write[0]}{call.key.batch}/")
+    first = next(f"s3://{grant.bucket}/{prefix}" for grant in place.grants for prefix in grant.write)
+    form.setdefault("output", f"{first}{call.key.batch}/")
     form.setdefault("labelAttribute", "label")
     problems = place.check_uri("input", form["input"], "read") + place.check_uri("output", form["output"], "write")
     if not form["output"].endswith("/"):
@@ -318,6 +325,12 @@ def _before_create(call: Call) -> dict[str, Any]:
 def _before_report(call: Call) -> dict[str, Any]:
     data = dict(call.body)
     if data["status"] != BatchStatus.READY_FOR_REVIEW:
+        if "manifest" in data:
+            # It would take the place of the one that is reviewed, and nobody has looked where it lies.
+            rule = "goes with Ready for review alone"
+            raise Refused(
+                400, "the report was refused", [Problem("manifest", rule, shown(data["manifest"]), "leave it out")]
+            )
         return data
     place = call.place()
     head = _found(call)
@@ -345,6 +358,7 @@ def _before_review(call: Call) -> dict[str, Any]:
 _BEFORE: dict[str, Callable[[Call], dict[str, Any]]] = {
     "project.request": _before_request,
     "project.approve": _before_approve,
+    "project.status": _before_status,
     "batch.create": _before_create,
     "batch.report": _before_report,
     "batch.review": _before_review,

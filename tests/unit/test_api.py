@@ -1,0 +1,494 @@
+"""The API's handler: who calls, what is refused before anything is read or written, and what is answered.
+
+The table is a few dictionaries here; that the real one decides in one transaction is tested beside the store.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from gtplus_runtime.commands import Command, Event, evolve
+from gtplus_runtime.handlers import api
+from gtplus_runtime.lifecycle import Duty
+from gtplus_runtime.manifest import Found
+from gtplus_runtime.places import Grant, Limits, Place
+from gtplus_runtime.problems import Problem, Refused
+from gtplus_runtime.routes import BY_KEY
+from gtplus_runtime.store import Busy, Key, public
+
+PLACE = Place(
+    project="streets",
+    provider="GroundTruthPlus",
+    limits=Limits(),
+    grants=(Grant("pictures", ("raw/",), ()), Grant("data", ("raw/",), ("labels/",))),
+    data_role_arn="arn:aws:iam::1:role/data",
+    runtime_role_arn="arn:aws:iam::1:role/runtime",
+    settings={"maxRounds": 3, "separationOfDuties": True, "sampleSize": 50, "maxErrorRate": 0.05},
+)
+REQUEST = {
+    "firstName": "Ann",
+    "lastName": "Ba",
+    "businessEmail": "ann@example.com",
+    "description": "street signs",
+    "taskType": "image",
+    "containsPii": False,
+}
+
+
+class Table:
+    """Keeps heads, events and answers; decides as the store does, without anybody beside."""
+
+    def __init__(self) -> None:
+        self.heads: dict[Key, dict[str, Any]] = {}
+        self.log: dict[Key, list[Event]] = {}
+        self.answers: dict[tuple[Key, str], tuple[str, dict[str, Any]]] = {}
+        self.claims: list[str | None] = []
+        self.busy = False
+
+    def head(self, key: Key) -> dict[str, Any] | None:
+        return self.heads.get(key)
+
+    def events(self, key: Key) -> list[dict[str, Any]]:
+        return [{**event._asdict(), "actor": event.actor._asdict()} for event in self.log[key]]
+
+    def projects(self) -> list[dict[str, Any]]:
+        return [head for key, head in self.heads.items() if key.batch is None]
+
+    def batches(self, project: str) -> list[dict[str, Any]]:
+        return [head for key, head in self.heads.items() if key.batch and key.project == project]
+
+    def answered(self, key: Key, command_key: str, fingerprint: str) -> dict[str, Any] | None:
+        mark, answer = self.answers.get((key, command_key), (fingerprint, None))
+        if mark != fingerprint:
+            raise Refused(409, "this idempotency key was used for another command")
+        return answer
+
+    def decide(
+        self,
+        key: Key,
+        command: Command,
+        decide: Callable[[dict[str, Any] | None], list[Event]],
+        *,
+        command_key: str,
+        fingerprint: str,
+        require_project: tuple[str, ...],
+        claim_output: str | None,
+    ) -> dict[str, Any]:
+        if self.busy:
+            raise Busy
+        head = self.heads.get(key)
+        for event in decide(head):
+            self.log.setdefault(key, []).append(event)
+            form = {name: value for name, value in command.data.items() if value is not None}
+            new = {"project": key.project, "batch": key.batch, "form": form, "token": "secret"}
+            changes = evolve(head, event)
+            head = dict(head or new)
+            for name in ("facts", "objects"):
+                merged = {**head.get(name, {}), **changes.pop(name)}
+                head[name] = {k: v for k, v in merged.items() if v is not None}
+            head = {k: v for k, v in {**head, **changes}.items() if v is not None}
+        assert head is not None
+        self.heads[key] = head
+        self.answers[key, command_key] = (fingerprint, public(head))
+        self.claims.append(claim_output)
+        return head
+
+
+class S3:
+    """The project's data."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Any] = {}
+
+    def find(self, uri: str) -> Found | None:
+        return Found(1, "e", "") if uri in self.files else None
+
+    def write_json(self, uri: str, value: Any) -> str:
+        self.files[uri] = value
+        return uri
+
+    def lines(self, uri: str) -> Iterator[Any]:
+        yield from self.files[uri]
+
+    def presign(self, uri: str) -> str:
+        return f"https://signed/{uri}"
+
+
+class World:
+    """The API with a table, a place and data."""
+
+    def __init__(self) -> None:
+        self.table, self.s3 = Table(), S3()
+        self.places: dict[str, Place] = {"streets": PLACE}
+        self.calls = 0
+
+    def call(
+        self,
+        key: str,
+        body: Any = None,
+        *,
+        who: str = "ann",
+        project: str = "streets",
+        batch: str = "digits",
+        headers: Mapping[str, str] | None = None,
+        raw: str | None = None,
+        **more: Any,
+    ) -> tuple[int, Any]:
+        self.calls += 1
+        names = {name: value for name, value in (("project", project), ("batch", batch)) if f"{{{name}}}" in key}
+        iam = {"callerId": f"AROA{who}:any-session", "userArn": f"arn:aws:sts::1:assumed-role/{who}/any-session"}
+        text = raw if raw is not None else None if body is None else json.dumps(body)
+        event = {
+            "routeKey": key,
+            "pathParameters": names or None,
+            "headers": dict(headers or {}),
+            "requestContext": {"requestId": f"r{self.calls}", "authorizer": {"iam": iam}},
+            "body": text,
+        }
+        answer = api.handler({**event, **more}, None)
+        assert answer["headers"] == {"content-type": "application/json"}
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def approved(self) -> None:
+        assert self.call(POST_PROJECT, REQUEST)[0] == 200
+        assert self.call(f"{OPERATE}/approve", who="ops")[0] == 200
+
+    def created(self) -> None:
+        self.approved()
+        assert self.call(CREATE, {"input": "s3://data/raw/"})[0] == 200
+
+    def put(self, status: str, **facts: Any) -> dict[str, Any]:
+        head = self.table.heads[Key("streets", "digits")]
+        head["status"] = status
+        head["facts"] |= facts
+        return head
+
+
+POST_PROJECT = "POST /request/projects/{project}"
+OPERATE = "POST /operate/projects/{project}"
+BATCH = "projects/{project}/batches/{batch}"
+CREATE = f"POST /request/{BATCH}"
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr(api, "store", lambda: made.table)
+    monkeypatch.setattr(api, "find_place", lambda project: made.places.get(project))
+    monkeypatch.setattr(api.Call, "objects", lambda call, place: made.s3)
+    return made
+
+
+# Who calls
+
+
+@pytest.mark.parametrize("header", ["x-actor", "X-Duty", "X-PROJECT", "x-user"])
+def test_a_header_that_claims_to_be_somebody_is_refused(world: World, header: str) -> None:
+    code, answer = world.call(POST_PROJECT, REQUEST, headers={header: "root"})
+    assert code == 400
+    assert answer["problems"][0]["rule"] == "who calls comes from the signature alone"
+    assert world.table.heads == {}
+
+
+@pytest.mark.parametrize("name", ["actor", "duty", "project", "requestedBy"])
+def test_a_body_that_claims_to_be_somebody_is_refused(world: World, name: str) -> None:
+    code, answer = world.call(POST_PROJECT, {**REQUEST, name: "root"})
+    assert (code, answer["problems"][0]["place"]) == (400, name)
+    assert world.table.heads == {}
+
+
+def test_who_acts_is_the_principal_that_signed_whatever_its_session_is_called(world: World) -> None:
+    world.call(POST_PROJECT, REQUEST)
+    actor = world.table.log[Key("streets")][0].actor
+    assert (actor.id, actor.name, actor.duty) == ("AROAann", "ann/any-session", Duty.REQUEST)
+
+
+def test_a_users_id_is_taken_as_it_is(world: World) -> None:
+    iam = {"callerId": "AIDABEN", "userArn": "arn:aws:iam::1:user/ben"}
+    world.call(POST_PROJECT, REQUEST, requestContext={"requestId": "r", "authorizer": {"iam": iam}})
+    assert world.table.log[Key("streets")][0].actor == ("AIDABEN", "ben", Duty.REQUEST)
+
+
+def test_the_duty_is_that_of_the_path(world: World) -> None:
+    world.created()
+    world.call(f"POST /operate/{BATCH}/pause", {})
+    assert world.table.log[Key("streets", "digits")][-1].actor.duty == Duty.OPERATE
+
+
+# What is refused before anything is read
+
+
+def test_everything_that_is_wrong_with_a_call_is_said_at_once(world: World) -> None:
+    code, answer = world.call(CREATE, {"output": 3}, project="-a", batch="b_", headers={"X-Actor": "root"})
+    assert code == 400
+    assert [problem["place"] for problem in answer["problems"]] == ["project", "batch", "x-actor", "input", "output"]
+    assert answer["refused"] == "batch.create was refused: 5 problems"
+
+
+@pytest.mark.parametrize("raw", ["{", "[]", "null", '"a"', "[" * 100_000, '{"reason": NaN}'])
+def test_a_body_that_is_no_object_is_refused(world: World, raw: str) -> None:
+    code, answer = world.call(f"POST /request/{BATCH}/pause", raw=raw)
+    assert (code, answer["problems"][0]["place"]) == (400, "body")
+
+
+def test_a_body_in_base64_is_read(world: World) -> None:
+    raw = base64.b64encode(json.dumps(REQUEST).encode()).decode()
+    assert world.call(POST_PROJECT, raw=raw, isBase64Encoded=True)[0] == 200
+
+
+@pytest.mark.parametrize("route_key", sorted(BY_KEY))
+def test_whatever_is_asked_of_an_empty_table_is_answered(world: World, route_key: str) -> None:
+    code, answer = world.call(route_key, {} if route_key.startswith("POST") else None)
+    assert code in (200, 400, 404, 409)
+    assert code == 200 or answer["refused"]
+
+
+# Commands
+
+
+def test_too_many_at_once_are_asked_to_come_again(world: World) -> None:
+    world.table.busy = True
+    code, answer = world.call(POST_PROJECT, REQUEST)
+    assert code == 503
+    assert "same Idempotency-Key" in answer["refused"]
+
+
+def test_a_command_under_the_same_key_is_answered_as_the_first_was(world: World) -> None:
+    world.created()
+    first = world.call(f"POST /request/{BATCH}/pause", {}, headers={"Idempotency-Key": "k"})
+    world.call(f"POST /request/{BATCH}/resume", {})
+    assert world.call(f"POST /request/{BATCH}/pause", {}, headers={"idempotency-key": "k"}) == first
+    assert len(world.table.log[Key("streets", "digits")]) == 3
+
+
+def test_a_key_is_for_one_command_of_one_caller(world: World) -> None:
+    world.created()
+    key = {"Idempotency-Key": "k"}
+    assert world.call(f"POST /request/{BATCH}/pause", {}, headers=key)[0] == 200
+    assert world.call(f"POST /request/{BATCH}/pause", {"reason": "other"}, headers=key)[0] == 409
+    assert world.call(f"POST /request/{BATCH}/pause", {}, headers=key, who="eve")[0] == 409
+    assert world.call(f"POST /request/{BATCH}/cancel", {}, headers=key)[0] == 409
+
+
+def test_the_parked_token_is_told_to_nobody(world: World) -> None:
+    world.created()
+    answers = [
+        world.call(f"GET /request/{BATCH}"),
+        world.call(f"GET /request/{BATCH}/history"),
+        world.call("GET /request/projects/{project}/batches"),
+        world.call(f"POST /request/{BATCH}/pause", {}),
+    ]
+    assert all(code == 200 and "secret" not in json.dumps(answer) for code, answer in answers)
+
+
+# Projects
+
+
+def test_a_project_is_approved_where_its_construct_is_deployed(world: World) -> None:
+    world.approved()
+    assert world.table.heads[Key("streets")]["status"] == "Request approved"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/approve", {}), ("/status", {"status": "Request approved"})], ids=["approve", "status"]
+)
+def test_a_project_without_a_construct_is_approved_by_no_way_and_the_lines_to_add_are_shown(
+    world: World, path: str, body: dict[str, Any]
+) -> None:
+    world.call(POST_PROJECT, REQUEST, project="parks")
+    code, answer = world.call(f"{OPERATE}{path}", body, project="parks")
+    assert code == 409
+    assert 'project_id="parks"' in answer["problems"][0]["mend"]
+    assert world.table.heads[Key("parks")]["status"] == "Review in progress"
+
+
+def test_five_projects_can_be_in_review_and_a_sixth_is_refused(world: World) -> None:
+    for number in range(5):
+        assert world.call(POST_PROJECT, REQUEST, project=f"p{number}")[0] == 200
+    code, answer = world.call(POST_PROJECT, REQUEST, project="p5")
+    assert (code, answer["problems"][0]["rule"]) == (409, "at most 5 in review at once")
+    assert world.call(POST_PROJECT, REQUEST, project="p4")[0] == 200  # the same again is no sixth
+    world.places["p0"] = PLACE
+    world.call(f"{OPERATE}/approve", {}, project="p0")
+    assert world.call(POST_PROJECT, REQUEST, project="p5")[0] == 200
+
+
+def test_a_project_shows_its_place_or_that_it_has_none(world: World) -> None:
+    world.call(POST_PROJECT, REQUEST)
+    world.call(POST_PROJECT, REQUEST, project="parks")
+    _, streets = world.call("GET /request/projects/{project}")
+    _, parks = world.call("GET /request/projects/{project}", project="parks")
+    assert (streets["place"]["deployed"], streets["place"]["provider"]) == (True, "GroundTruthPlus")
+    assert parks["place"] == {"deployed": False}
+
+
+# Batches
+
+
+def test_a_batch_gets_an_output_of_its_own_and_a_label_attribute(world: World) -> None:
+    """In the first bucket that takes labels, which need not be the first of the project."""
+    world.created()
+    form = world.table.heads[Key("streets", "digits")]["form"]
+    assert form == {"input": "s3://data/raw/", "output": "s3://data/labels/digits/", "labelAttribute": "label"}
+    assert world.table.claims[-1] == "s3://data/labels/digits/"
+
+
+def test_a_field_that_is_null_is_one_that_is_left_out(world: World) -> None:
+    world.approved()
+    nulls = dict.fromkeys(("output", "labelAttribute", "description"))
+    assert world.call(CREATE, {"input": "s3://data/raw/", **nulls})[0] == 200
+    assert world.table.heads[Key("streets", "digits")]["form"]["labelAttribute"] == "label"
+    world.put("Data transfer in progress")
+    assert world.call(f"POST /report/{BATCH}/report", {"status": "Data received", "objects": None}, who="pro")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "problems"),
+    [
+        ({"input": "s3://data/labels/"}, [("input", "must lie in a prefix that this project reads")]),
+        ({"input": "s3://other/raw/"}, [("input", "must lie in a prefix that this project reads")]),
+        (
+            {"input": "s3://data/raw/", "output": "s3://pictures/raw/"},
+            [("output", "must lie in a prefix that this project writes")],
+        ),
+        ({"input": "s3://data/raw/", "output": "s3://data/labels/1"}, [("output", "a prefix that ends in /")]),
+        (
+            {"input": "s3://other/", "output": "s3://data/x"},
+            [
+                ("input", "must lie in a prefix that this project reads"),
+                ("output", "must lie in a prefix that this project writes"),
+                ("output", "a prefix that ends in /"),
+            ],
+        ),
+    ],
+)
+def test_a_batch_reads_and_writes_where_its_project_may(
+    world: World, form: dict[str, str], problems: list[tuple[str, str]]
+) -> None:
+    world.approved()
+    code, answer = world.call(CREATE, form)
+    assert (code, [(problem["place"], problem["rule"]) for problem in answer["problems"]]) == (400, problems)
+    assert Key("streets", "digits") not in world.table.heads
+
+
+def test_a_batch_of_a_project_that_is_not_approved_is_refused(world: World) -> None:
+    form = {"input": "s3://data/raw/"}
+    assert world.call(CREATE, form)[1]["refused"] == "this project takes no batches yet"
+    world.call(POST_PROJECT, REQUEST)
+    assert world.call(CREATE, form)[1]["refused"] == "this project takes no batches now"
+
+
+def test_a_round_is_reported_ready_when_its_manifest_lies_there(world: World) -> None:
+    world.created()
+    world.put("In progress")
+    report = f"POST /report/{BATCH}/report"
+    code, answer = world.call(report, {"status": "Ready for review"}, who="pro")
+    assert (code, answer["problems"][0]["rule"]) == (400, "must lie there when it is reported")
+    world.s3.files["s3://data/labels/digits/round-1/output.manifest"] = b""
+    code, answer = world.call(report, {"status": "Ready for review"}, who="pro")
+    assert (code, answer["facts"]["manifest"]) == (200, "s3://data/labels/digits/round-1/output.manifest")
+
+
+@pytest.mark.parametrize("status", ["Ready for review", "Data received"])
+def test_a_report_names_a_manifest_of_the_project_or_none(world: World, status: str) -> None:
+    """Whatever status it reports: what it names would be read in the project's name."""
+    world.created()
+    world.put("Data transfer in progress")
+    world.s3.files["s3://other/output.manifest"] = b""
+    body = {"status": status, "manifest": "s3://other/output.manifest"}
+    code, answer = world.call(f"POST /report/{BATCH}/report", body, who="pro")
+    assert (code, answer["problems"][0]["place"]) == (400, "manifest")
+    assert "manifest" not in world.table.heads[Key("streets", "digits")]["facts"]
+
+
+def test_a_manifest_that_was_reviewed_is_not_exchanged_by_a_later_report(world: World) -> None:
+    world.created()
+    world.put("Accepted", manifest="s3://data/labels/digits/round-1/output.manifest")
+    world.s3.files["s3://data/labels/digits/other"] = b""
+    body = {"status": "Ready for delivery", "manifest": "s3://data/labels/digits/other"}
+    assert world.call(f"POST /report/{BATCH}/report", body, who="pro")[0] == 400
+    assert world.call(f"POST /report/{BATCH}/report", {"status": "Ready for delivery"}, who="pro")[0] == 200
+
+
+def test_verdicts_are_kept_as_a_file_and_named_on_the_batch(world: World) -> None:
+    world.created()
+    world.put("Ready for review")
+    verdicts = [{"object": "s3://data/raw/1", "correct": True}]
+    code, answer = world.call(f"POST /review/{BATCH}/review", {"verdicts": verdicts}, who="rev")
+    uri = answer["facts"]["verdicts"]
+    assert code == 200
+    assert uri.startswith("s3://data/labels/digits/round-1/reviews/")
+    assert world.s3.files[uri] == {"version": 1, "round": 1, "verdicts": verdicts}
+
+
+def test_a_batch_is_shown_with_whom_it_waits_for_and_what_the_caller_can_do(world: World) -> None:
+    world.created()
+    world.put("Ready for review", review={"round": 7})
+    _, shown = world.call(f"GET /review/{BATCH}")
+    assert (shown["waitsFor"], shown["next"]) == ("review", ["Review submission in progress", "Accepted", "Rejected"])
+    assert shown["review"] is None  # that of another round
+    assert world.call(f"GET /request/{BATCH}")[1]["next"] == ["Paused", "Cancelled"]
+
+
+def test_a_sample_is_shown_with_links_while_it_can_be_reviewed(world: World) -> None:
+    world.created()
+    uri = "s3://data/labels/digits/round-1/sample.jsonl"
+    world.s3.files[uri] = [{"object": "s3://data/raw/1", "label": 1}, {"object": "inline", "label": 2}]
+    sample = {"uri": uri, "round": 1, "seed": "s", "method": "simple random"}
+    world.put("Ready for review", sample=sample)
+    code, answer = world.call(f"GET /review/{BATCH}/sample")
+    assert code == 200
+    assert [entry["url"] for entry in answer["objects"]] == ["https://signed/s3://data/raw/1", None]
+    for status, kept in (("Accepted", sample), ("Ready for review", {**sample, "round": 2})):
+        world.put(status, sample=kept)
+        assert world.call(f"GET /review/{BATCH}/sample")[1]["refused"] == "there is nothing to review now"
+
+
+def test_a_history_is_every_event_with_who_did_it(world: World) -> None:
+    world.created()
+    world.call(f"POST /request/{BATCH}/pause", {"reason": "holidays"})
+    _, answer = world.call(f"GET /request/{BATCH}/history")
+    assert [(event["seq"], event["status"], event["before"]) for event in answer["events"]] == [
+        (1, "Request submitted", ""),
+        (2, "Paused", "Request submitted"),
+    ]
+    assert answer["events"][1]["actor"]["name"] == "ann/any-session"
+    assert answer["events"][1]["data"] == {"reason": "holidays"}
+
+
+def test_what_does_not_exist_is_not_found(world: World) -> None:
+    world.approved()
+    code, answer = world.call(f"GET /request/{BATCH}", batch="none")
+    assert (code, answer["refused"]) == (404, "there is no such batch")
+    assert world.call(f"POST /review/{BATCH}/accept", {}, batch="none")[0] == 404
+
+
+def test_a_log_line_tells_what_was_answered_and_nothing_of_what_was_said(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.call(POST_PROJECT, REQUEST)
+    line = json.loads(capsys.readouterr().out)
+    assert line == {
+        "message": "call answered",
+        "route": "project.request",
+        "duty": "request",
+        "request": "r1",
+        "project": "streets",
+        "code": 200,
+    }
+
+
+def test_a_problem_is_answered_with_its_four_parts(world: World) -> None:
+    code, answer = world.call(POST_PROJECT, {**REQUEST, "taskType": "smell"})
+    assert code == 400
+    assert answer["problems"] == [
+        Problem(
+            "taskType",
+            "one of text, image, video, audio, 3d-point-cloud, custom",
+            "'smell'",
+            "choose one of them",
+        )._asdict()
+    ]
