@@ -56,10 +56,18 @@ class Batch:
         """What is known of the batch so far."""
         return dict(self.head["facts"])
 
+    @cached_property
+    def event(self) -> dict[str, Any]:
+        """The event that is handled; the head may be further by now."""
+        event = self.store.event(self.key, self.seq)
+        if event is None:
+            raise LookupError(f"there is no event {self.seq}")
+        return event
+
     @property
     def round(self) -> int:
-        """The present round, from 1."""
-        return int(self.head["round"])
+        """The round of the event that is handled, from 1."""
+        return int(self.event["round"])
 
     @property
     def attribute(self) -> str:

@@ -16,4 +16,6 @@ def handler(batch: Batch) -> None:
         raise ValueError("the manifest was changed after its review")
     batch.tell_provider()
     accepted = {"manifest": manifest, "sha256": coverage.sha256, "round": batch.round}
-    batch.advance(BatchStatus.READY_FOR_DELIVERY, accepted=accepted)
+    # Noted and not said with the advance: the provider may have reported that status already.
+    batch.note(accepted=accepted)
+    batch.advance(BatchStatus.READY_FOR_DELIVERY)

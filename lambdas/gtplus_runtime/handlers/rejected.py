@@ -15,10 +15,14 @@ def handler(batch: Batch) -> None:
         review = join((entry["object"] for entry in sample), batch.objects.json(verdicts)["verdicts"])
         wrong = [{"source-ref": verdict.object, "reason": verdict.reason} for verdict in review.wrong]
     else:
-        wrong = [{"source-ref": source, "reason": str(facts.get("reason", ""))} for source in batch.sources()]
+        wrong = [
+            {"source-ref": source, "reason": str(batch.event["data"].get("reason", ""))} for source in batch.sources()
+        ]
     rework = batch.objects.write_lines(batch.round_file("rework.jsonl"), wrong)
     batch.tell_provider()
     if batch.round >= batch.place.settings["maxRounds"]:
         batch.note(rework=rework, problem=f"round {batch.round} was the last agreed: an operator allows one more")
         return
-    batch.advance(BatchStatus.SENT_FOR_REWORK, rework=rework)
+    # Noted and not said with the advance: an operator may have sent it for rework already.
+    batch.note(rework=rework)
+    batch.advance(BatchStatus.SENT_FOR_REWORK)

@@ -1,0 +1,157 @@
+"""Handlers that are overtaken: what later handlers need is kept, whatever comes between."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from gtplus_runtime import handling
+from gtplus_runtime.commands import Superseded
+from gtplus_runtime.handlers import accepted, rejected
+from gtplus_runtime.labels import Coverage
+from gtplus_runtime.places import Grant, Limits, Place
+from gtplus_runtime.store import Key
+
+EVENT = {"project": "p", "batch": "b", "seq": 7, "status": "Accepted", "generation": 1, "execution": "arn"}
+PLACE = Place("p", "GroundTruthPlus", Limits(), (Grant("data", ("raw/",), ("labels/",)),), "", "", {"maxRounds": 3})
+MANIFEST = b'{"source-ref": "s3://data/raw/1", "label": 7}\n'
+
+
+class Table:
+    """A batch whose head has moved on since the event that is handled, or has not."""
+
+    def __init__(self, head: dict[str, Any]) -> None:
+        self.now = head
+        self.advanced: list[str] = []
+
+    def event(self, key: Key, seq: int) -> dict[str, Any]:
+        return {"seq": seq, "round": 1, "data": {"reason": "blurred"}}
+
+    def head(self, key: Key) -> dict[str, Any] | None:
+        return self.now
+
+    def note(
+        self, key: Key, generation: int, facts: Mapping[str, Any], objects: Mapping[str, int] | None = None
+    ) -> None:
+        if generation != self.now["generation"]:
+            raise Superseded("a newer generation")
+        self.now["facts"] = {**self.now["facts"], **facts}
+
+    def decide(self, key: Key, command: Any, decide: Callable[[Any], Any], *, generation: int) -> None:
+        self.advanced += [event.status for event in decide(self.now)]
+
+
+class S3:
+    """Has the manifest and the inventory, and takes what is written."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, Any] = {}
+
+    def chunks(self, uri: str) -> list[bytes]:
+        return [MANIFEST]
+
+    def lines(self, uri: str) -> list[dict[str, Any]]:
+        return [{"source-ref": "s3://data/raw/1"}]
+
+    def write_json(self, uri: str, value: Any) -> str:
+        return uri
+
+    def write_lines(self, uri: str, entries: Any) -> str:
+        self.written[uri] = entries
+        return uri
+
+
+@pytest.fixture
+def s3() -> S3:
+    return S3()
+
+
+@pytest.fixture
+def table(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Table:
+    sha256 = Coverage([MANIFEST], "label", ["s3://data/raw/1"]).sha256
+    made = Table(
+        {
+            "status": "Accepted",
+            "seq": 7,
+            "handled": 6,
+            "round": 1,
+            "generation": 1,
+            "since": "2026-11-24T10:00:00Z",
+            "actor": {"id": "rev", "name": "rev"},
+            "form": {"output": "s3://data/labels/b/", "labelAttribute": "label"},
+            "facts": {"inventory": "i", "manifest": "m", "labels": {"sha256": sha256}},
+        }
+    )
+    monkeypatch.setattr(handling, "store", lambda: made)
+    monkeypatch.setattr(handling.Batch, "place", PLACE)
+    monkeypatch.setattr(handling.Batch, "objects", s3)
+    return made
+
+
+def test_an_accepted_batch_goes_on_to_its_delivery(table: Table) -> None:
+    assert accepted.handler(EVENT, None) == {"outcome": "done"}
+    assert table.advanced == ["Ready for delivery"]
+
+
+def test_what_was_accepted_is_kept_also_where_the_provider_reports_ready_for_delivery_first(table: Table) -> None:
+    """The handler of that status holds the delivery against it."""
+    table.now |= {"status": "Ready for delivery", "seq": 8}
+    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert table.advanced == []
+    assert table.now["facts"]["accepted"]["manifest"] == "m"
+
+
+def test_a_manifest_that_was_changed_after_its_review_is_not_accepted(table: Table) -> None:
+    table.now["facts"]["labels"] = {"sha256": "another"}
+    with pytest.raises(ValueError, match="changed after its review"):
+        accepted.handler(EVENT, None)
+    assert "restore the reviewed version" in table.now["facts"]["problem"]
+    assert table.advanced == []
+
+
+def test_a_rejected_batch_is_sent_for_rework(table: Table) -> None:
+    table.now |= {"status": "Rejected"}
+    assert rejected.handler(EVENT, None) == {"outcome": "done"}
+    assert table.advanced == ["Sent for rework"]
+
+
+def test_the_rework_list_is_that_of_the_rejected_round_also_where_an_operator_sends_for_rework_first(
+    table: Table, s3: S3
+) -> None:
+    """The handler of that status puts it into the work order."""
+    table.now |= {"status": "Sent for rework", "seq": 8, "round": 2}
+    assert rejected.handler(EVENT, None) == {"outcome": "superseded"}
+    uri = "s3://data/labels/b/round-1/rework.jsonl"
+    assert table.now["facts"]["rework"] == uri
+    assert s3.written[uri] == [{"source-ref": "s3://data/raw/1", "reason": "blurred"}]
+
+
+def test_after_the_last_round_the_rework_list_waits_for_an_operator(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handling.Batch, "place", PLACE._replace(settings={"maxRounds": 1}))
+    table.now |= {"status": "Rejected"}
+    assert rejected.handler(EVENT, None) == {"outcome": "done"}
+    assert table.advanced == []
+    assert "an operator allows one more" in table.now["facts"]["problem"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"generation": 2}, {"handled": 7}], ids=["a newer generation has begun", "it was handled before"]
+)
+def test_a_handler_that_comes_too_late_does_nothing(table: Table, change: dict[str, int]) -> None:
+    before = {**table.now, **change, "facts": dict(table.now["facts"])}
+    table.now |= change
+    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert (table.now, table.advanced) == (before, [])
+
+
+def test_a_failure_goes_to_the_state_machine_and_its_log_line_holds_no_data(
+    table: Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.now["facts"]["labels"] = {"sha256": "another"}
+    with pytest.raises(ValueError):
+        accepted.handler(EVENT, None)
+    line = capsys.readouterr().out
+    assert '"error": "ValueError"' in line
+    assert "s3://" not in line
