@@ -1,5 +1,6 @@
 """The table is the truth, an execution is disposable: what is stopped, lost or doubled changes nothing in the end."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -90,6 +91,38 @@ def test_a_raised_generation_ends_the_old_one_without_a_trace(world: World) -> N
     assert world.first_runs(batch) == MAIN_LINE[:4]
 
 
+def test_an_execution_of_an_older_generation_parks_nothing_and_ends_quietly(world: World) -> None:
+    """Stopping an execution does not stop its Lambda: what it started may come to its park after the next began."""
+    batch = world.create()
+    world.play(batch, MAIN_LINE[:3])
+    world.handled(batch)
+    before = world.head(batch)
+    late = {"project": PROJECT, "batch": batch, "generation": 0, "handled": True, "seq": 2, "status": MAIN_LINE[1]}
+    arn = world.machine.start_execution(stateMachineArn=world.facts["stateMachine"], input=json.dumps(late))[
+        "executionArn"
+    ]
+
+    def ended() -> str:
+        status = world.machine.describe_execution(executionArn=arn)["status"]
+        return "" if status == "RUNNING" else status
+
+    assert eventually(ended, "the late execution's end") == "SUCCEEDED"
+    assert world.head(batch) == before
+    world.report(batch, "In progress")
+    world.handled(batch)
+    assert world.first_runs(batch) == MAIN_LINE[:4]
+
+
+def test_a_slot_that_was_left_behind_is_found_by_the_reconciler(world: World) -> None:
+    batch = world.create()
+    world.play(batch, MAIN_LINE[:4])
+    world.handled(batch)
+    key = Key(PROJECT, batch)
+    assert key in world.store.join_transfers("ground-truth-plus", key)
+    world.reconcile()
+    assert key not in world.store.transfers("ground-truth-plus")
+
+
 def test_a_handler_of_an_older_generation_writes_nothing(world: World) -> None:
     batch = world.create()
     world.play(batch, MAIN_LINE[:2])
@@ -111,9 +144,10 @@ def test_a_handler_that_runs_twice_changes_nothing_the_second_time(world: World)
         (15, "DataDelivered"),
     ):
         again = {"project": PROJECT, "batch": batch, "seq": seq, "status": "x", "generation": 1, "execution": "x"}
-        events = world.statuses(batch)
-        world.invoke(world.function(status), again)
-        assert world.statuses(batch) == events
+        before = world.head(batch)
+        assert world.invoke(world.function(status), again) == {"outcome": "superseded"}
+        assert world.head(batch) == before
+        assert Key(PROJECT, batch) not in world.store.transfers("ground-truth-plus")
 
 
 def test_stream_records_that_come_twice_or_for_nothing_change_nothing(world: World) -> None:
