@@ -339,7 +339,11 @@ class Store:
         try:
             self._client.transact_write_items(TransactItems=items)
         except self._client.exceptions.TransactionCanceledException as error:
-            return [reason.get("Code", "None") for reason in error.response["CancellationReasons"]]
+            codes = [reason.get("Code", "None") for reason in error.response["CancellationReasons"]]
+            # What the table takes for invalid it will not take the next time, either.
+            if "ValidationError" in codes:
+                raise
+            return codes
         return None
 
     def _put_once(self, item: Mapping[str, Any]) -> dict[str, Any]:

@@ -257,24 +257,21 @@ def test_of_many_decisions_at_the_same_moment_none_is_lost_and_none_is_written_t
     assert sum(written) >= len(events) - 1
 
 
-def test_of_accept_and_reject_at_the_same_moment_exactly_one_holds(store: Store, project: str) -> None:
-    for number in range(10):
-        key = create(store, project, f"b{number}")
-        act(store, key, "advance", WORKSPACE, "Data transfer in progress")
-        act(store, key, "batch.report", PRO, "Ready for review")
-        people = [Actor(f"AIDA-r{n}", f"r{n}", Duty.REVIEW) for n in range(THREADS)]
-        answers = together(
-            *(
-                lambda person=person, n=n: act(  # type: ignore[misc]
-                    store, key, *(("batch.accept", person, "Accepted"), ("batch.reject", person, "Rejected"))[n % 2]
-                )
-                for n, person in enumerate(people)
-            )
-        )
-        won = [answer for answer in answers if isinstance(answer, dict)]
-        assert len(won) == 1
-        assert [event["status"] for event in store.events(key)][5:] == [won[0]["status"]]
-        assert all(isinstance(answer, Refused) for answer in answers if answer is not won[0])
+@pytest.mark.parametrize("number", range(10))
+def test_of_accept_and_reject_at_the_same_moment_exactly_one_holds(store: Store, project: str, number: int) -> None:
+    key = create(store, project)
+    act(store, key, "advance", WORKSPACE, "Data transfer in progress")
+    act(store, key, "batch.report", PRO, "Ready for review")
+
+    def decide(person: int) -> Callable[[], Any]:
+        actor = Actor(f"AIDA-r{person}", f"r{person}", Duty.REVIEW)
+        verb, target = (("batch.accept", "Accepted"), ("batch.reject", "Rejected"))[(person + number) % 2]
+        return lambda: act(store, key, verb, actor, target)
+
+    answers = together(*(decide(person) for person in range(THREADS)))
+    (won,) = [answer for answer in answers if isinstance(answer, dict)]
+    assert [event["status"] for event in store.events(key)][5:] == [won["status"]]
+    assert all(isinstance(answer, Refused) for answer in answers if answer is not won)
 
 
 def test_of_many_creations_of_one_name_one_batch_comes(store: Store, project: str) -> None:
