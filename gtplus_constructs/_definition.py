@@ -10,6 +10,7 @@ Sources: "Amazon States Language" (JSONata), "Wait for a Callback with the Task 
 Functions: 25,000 events in a history (this machine writes about ten a status change) and a year of life.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -239,5 +240,5 @@ def _write_retry() -> list[dict[str, Any]]:
 
 
 def _is(name: str) -> str:
-    quoted = name.replace("\\", "\\\\").replace("'", "\\'")
-    return f"$states.input.status = '{quoted}'"
+    # JSONata's texts are JSON's: it knows no escape for a single quote.
+    return f"$states.input.status = {json.dumps(str(name))}"
