@@ -182,6 +182,11 @@ def test_a_paused_batch_does_nothing_but_resume_or_end() -> None:
     assert "pausedFrom" not in batch(("batch.resume", ANN, ""), head=head)
 
 
+def test_the_requester_resumes_a_batch_that_was_accepted_though_she_could_not_accept_it() -> None:
+    head = batch(*TO_REVIEW, ("batch.accept", REV, "Accepted"), ("batch.pause", ANN, "Paused"))
+    assert statuses(decide(head, "batch.resume", ANN)) == ["Accepted"]
+
+
 def test_what_is_not_paused_cannot_be_resumed() -> None:
     with pytest.raises(Refused, match="a resume cannot follow 'Ready for review'"):
         decide(batch(*TO_REVIEW), "batch.resume", ANN)
