@@ -54,7 +54,7 @@ def batch_definition(
     """
     missing = [status.name for status in lifecycle if status.name not in handlers]
     if missing:
-        raise ValueError(f"no handler for {', '.join(map(repr, missing))}")
+        raise ValueError(f"no handler for {', '.join(repr(str(name)) for name in missing)}")
     update = f"arn:{partition}:states:::aws-sdk:dynamodb:updateItem"
     states: dict[str, Any] = {"Start": _start(lifecycle)}
     for status in lifecycle:
