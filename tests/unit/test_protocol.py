@@ -158,11 +158,22 @@ RECORDS = 2
 class Run(NamedTuple):
     """An execution."""
 
+    name: str
     generation: int
     status: str
     doing: str
     """`handler`: about to run it; `running`: in it; `park`: about to park; `waiting`: parked; or nothing."""
     seq: int
+
+
+class Seen(NamedTuple):
+    """A head as a dispatcher has read it, and what it is going to do."""
+
+    follows: str
+    name: str
+    generation: int
+    handled: int
+    token: str
 
 
 class State(NamedTuple):
@@ -172,14 +183,15 @@ class State(NamedTuple):
     handled: int = 0
     generation: int = 1
     parked: int = 0
-    token: tuple[int, int] = (0, 0)
+    token: str = ""
+    """Of the execution that parked last: its name; a park of an execution makes the one before it worthless."""
     is_open: bool = True
     records: int = 1
     runs: tuple[Run, ...] = ()
-    parks: frozenset[tuple[int, int]] = frozenset()
+    parks: frozenset[tuple[str, int]] = frozenset()
     """Parks that were sent to the table and have not arrived: stopping an execution does not stop them."""
-    seen: frozenset[tuple[int, int, int]] = frozenset()
-    """Heads that a dispatcher has read and not yet acted on: generation, parked with, handled."""
+    seen: frozenset["Seen"] = frozenset()
+    """What dispatchers have read and not yet acted on."""
     done: tuple[int, ...] = ()
     """The first runs of handlers, in their order."""
     faults: int = 0
@@ -193,11 +205,11 @@ class State(NamedTuple):
             is_open=self.is_open,
         )
 
-    def run(self, generation: int) -> Run | None:
-        return next((run for run in self.runs if run.generation == generation), None)
+    def run(self, name: str) -> Run | None:
+        return next((run for run in self.runs if run.name == name), None)
 
     def with_run(self, run: Run) -> "State":
-        others = [other for other in self.runs if other.generation != run.generation]
+        others = [other for other in self.runs if other.name != run.name]
         return self._replace(runs=tuple(sorted([*others, run])))
 
     def told(self) -> "State":
@@ -218,40 +230,42 @@ class Design(NamedTuple):
 
 def read(state: State) -> State:
     """A dispatcher takes a record and reads the head."""
-    follows = what_to_do(state.head())
+    now = state.head()
+    follows = what_to_do(now)
     taken = state._replace(records=state.records - 1)
     if follows is Following.NOTHING:
         return taken
-    return taken._replace(seen=taken.seen | {(state.generation, state.parked, state.handled)})
+    seen = Seen(follows.name, execution_name(now), state.generation, state.handled, state.token)
+    return taken._replace(seen=taken.seen | {seen})
 
 
-def act(state: State, seen: tuple[int, int, int], design: Design) -> State:
+def act(state: State, seen: Seen, design: Design) -> State:
     """It starts or wakes what it has read, which may be old by now."""
-    generation, parked, handled = seen
     state = state._replace(seen=state.seen - {seen})
-    run = state.run(generation)
-    if parked != generation:
-        if run is not None:
+    if seen.follows == Following.START.name:
+        if state.run(seen.name) is not None:
             return state  # the name is used
-        return state.with_run(Run(generation, "RUNNING", "park" if handled else "handler", handled or 1))
-    if design.send_consumes and handled + 1 > state.handled:
-        state = state._replace(handled=handled + 1)
-    if run is None or (run.status, run.doing, run.seq) != ("RUNNING", "waiting", handled):
+        doing = "park" if seen.handled else "handler"
+        return state.with_run(Run(seen.name, seen.generation, "RUNNING", doing, seen.handled or 1))
+    if design.send_consumes and seen.handled + 1 > state.handled:
+        state = state._replace(handled=seen.handled + 1)
+    run = state.run(seen.token)
+    if run is None or (run.status, run.doing, run.seq) != ("RUNNING", "waiting", seen.handled):
         return state  # the token is dead
-    return state.with_run(run._replace(doing="handler", seq=handled + 1))
+    return state.with_run(run._replace(doing="handler", seq=seen.handled + 1))
 
 
-def land(state: State, park: tuple[int, int], design: Design) -> State:
+def land(state: State, park: tuple[str, int], design: Design) -> State:
     """A park reaches the table."""
-    generation, seq = park
+    name, seq = park
     state = state._replace(parks=state.parks - {park})
-    run = state.run(generation)
+    run = state.run(name)
     assert run is not None
     alive = run.status == "RUNNING" and (run.doing, run.seq) == ("parking", seq)
-    if design.park_checks_generation and state.generation != generation:
+    if design.park_checks_generation and state.generation != run.generation:
         return state.with_run(run._replace(status="SUCCEEDED", doing="")) if alive else state
     ended = seq == EVENTS
-    state = state._replace(handled=seq, parked=generation, is_open=not ended).told()
+    state = state._replace(handled=seq, parked=run.generation, token=name, is_open=not ended).told()
     if alive:
         state = state.with_run(run._replace(status="SUCCEEDED", doing="") if ended else run._replace(doing="waiting"))
     return state
@@ -266,12 +280,12 @@ def step(state: State, run: Run) -> State:
         return started.with_run(run._replace(doing="running"))
     if run.doing == "running":
         return state.with_run(run._replace(doing="park"))
-    return state.with_run(run._replace(doing="parking"))._replace(parks=state.parks | {(run.generation, run.seq)})
+    return state.with_run(run._replace(doing="parking"))._replace(parks=state.parks | {(run.name, run.seq)})
 
 
 def sweep(state: State, *, stalled: bool) -> Iterator[State]:
     """The reconciler looks at the batch; one result for each place where it may be killed."""
-    run = state.run(state.generation)
+    run = state.run(execution_name(state.head()))
     repair = what_to_repair(state.head(), run.status if run else None, idle_seconds=1e9 if stalled else 0)
     if repair is Repair.NUDGE:
         yield state.told()
