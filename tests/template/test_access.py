@@ -20,6 +20,7 @@ STRANGER = "999999999999"
 SERVICE = "sagemaker-ground-truth-plus.amazonaws.com"
 ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 SERVICE_ACTIONS = {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:GetBucketLocation"}
+RUNTIME_ACTIONS = SERVICE_ACTIONS - {"s3:GetBucketLocation"}
 KEY_USE = {"kms:Decrypt", "kms:GenerateDataKey"}
 
 pytestmark = pytest.mark.xdist_group("scene")
@@ -240,7 +241,7 @@ class TestTheRuntimeRoles:
 
     def test_reach_their_own_project_only(self, scene: Scene) -> None:
         role = scene.access.of(scene.signs.runtime_role)
-        assert role.actions() == SERVICE_ACTIONS - {"s3:GetBucketLocation"} | KEY_USE
+        assert role.actions() == RUNTIME_ACTIONS | KEY_USE
         role.can("s3:GetObject", scene.access.object(scene.streets, "raw/1.png"))
         role.can("s3:PutObject", scene.access.object(scene.streets, "labels/1.json"))
         for key in ("raw-2/1.png", "raw-secret/1.png"):
@@ -312,7 +313,7 @@ class TestWhoBringsTheData:
 
     def test_exactly_that(self, scene: Scene) -> None:
         who, access = scene.access.of(scene.people["uploader"]), scene.access
-        assert who.actions() == SERVICE_ACTIONS - {"s3:GetBucketLocation"} | KEY_USE
+        assert who.actions() == RUNTIME_ACTIONS | KEY_USE
         who.can("s3:PutObject", access.object(scene.streets, "raw/1.png"))
         who.can("s3:GetObject", access.object(scene.streets, "labels/output.manifest"))
         who.can("s3:ListBucket", scene.streets, {"s3:prefix": "raw/"})
@@ -361,25 +362,6 @@ class TestWhoMovesABatch:
             scene.access.service("events.amazonaws.com"),
         ):
             assert who.decide("events:PutEvents", bus).explicitly_denied
-
-    def test_nobody_passes_a_role_or_changes_rights(self, scene: Scene) -> None:
-        forbidden = {
-            "iam:PassRole",
-            "iam:PutRolePolicy",
-            "iam:AttachRolePolicy",
-            "iam:UpdateAssumeRolePolicy",
-            "lambda:UpdateFunctionCode",
-            "lambda:UpdateFunctionConfiguration",
-            "lambda:AddPermission",
-            "kms:PutKeyPolicy",
-            "kms:CreateGrant",
-            "s3:PutBucketPolicy",
-            "states:SendTaskFailure",
-            "states:UpdateStateMachine",
-            "events:PutRule",
-        }
-        for name in of_type(scene.body, "AWS::IAM::Role"):
-            assert not scene.access.of(name).actions() & forbidden, name
 
 
 class TestTheQueueOfTheBuckets:
@@ -482,20 +464,49 @@ WORKSPACE_ROLES = {
 }
 
 
-class TestEveryRoleOfTheWorkspace:
+FORBIDDEN = {
+    "iam:PassRole",
+    "iam:PutRolePolicy",
+    "iam:AttachRolePolicy",
+    "iam:UpdateAssumeRolePolicy",
+    "lambda:UpdateFunctionCode",
+    "lambda:UpdateFunctionConfiguration",
+    "lambda:AddPermission",
+    "kms:PutKeyPolicy",
+    "kms:CreateGrant",
+    "s3:PutBucketPolicy",
+    "states:SendTaskFailure",
+    "states:UpdateStateMachine",
+    "events:PutRule",
+}
+
+
+class TestEveryRole:
+    """Over every action that AWS has. A role that is added must be thought about here."""
+
     def test_is_in_this_list(self, scene: Scene) -> None:
-        """A role that is added must be thought about here."""
-        roles = [node for node in scene.workspace.node.find_all() if isinstance(node, iam.Role)]
-        prefix = scene.workspace.node.path + "/"
-        assert {role.node.path.removeprefix(prefix) for role in roles} == set(WORKSPACE_ROLES)
+        known = {f"{scene.workspace.node.path}/{path}" for path in WORKSPACE_ROLES}
+        for project in (scene.signs, scene.signs_2, scene.faces):
+            known |= {project.role.node.path, project.runtime_role.node.path}
+        known |= {person.node.path for person in scene.people.values()}
+        assert {node.node.path for node in scene.stack.node.find_all() if isinstance(node, iam.Role)} == known
 
     @pytest.mark.parametrize("path", WORKSPACE_ROLES)
-    def test_can_do_exactly_this(self, scene: Scene, path: str) -> None:
-        """Over every action that AWS has."""
+    def test_of_the_workspace_can_do_exactly_this(self, scene: Scene, path: str) -> None:
         role = scene.workspace.node.find_child(path.split("/")[0])
         for step in path.split("/")[1:]:
             role = role.node.find_child(step)
         assert scene.access.of(role).actions() == WORKSPACE_ROLES[path]
+
+    def test_of_a_neighbour_can_do_what_its_likes_can(self, scene: Scene) -> None:
+        for project in (scene.signs_2, scene.faces):
+            assert scene.access.of(project.role).actions() == SERVICE_ACTIONS | KEY_USE
+            assert scene.access.of(project.runtime_role).actions() == RUNTIME_ACTIONS | KEY_USE
+
+    def test_passes_no_role_and_changes_no_rights(self) -> None:
+        """All that any role can do stands in this file."""
+        exact = set().union(*WORKSPACE_ROLES.values(), SERVICE_ACTIONS, RUNTIME_ACTIONS, KEY_USE)
+        assert not exact & FORBIDDEN
 
     def test_every_star_is_telemetry(self, scene: Scene) -> None:
         """`*` as a resource only where AWS knows no other, and nothing beside it in that policy."""

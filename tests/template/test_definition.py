@@ -23,6 +23,9 @@ JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
 INPUT = {"project": "signs", "batch": "digits-001", "generation": 3, "handled": True, "seq": 7, "status": "In progress"}
 
 
+pytestmark = pytest.mark.xdist_group("template")
+
+
 @pytest.fixture(scope="session")
 def validator() -> Validator:
     return Validator.installed(ROOT / ".local" / "tools")

@@ -10,7 +10,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from tests.template.support import body
 
-pytestmark = pytest.mark.xdist_group("nag")
+pytestmark = pytest.mark.xdist_group("template")
 
 _ARN = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>"
 _PLACES = f"{_ARN}:ssm:us-east-1:<AWS::AccountId>:parameter/gtplus/labeling/projects/*]"

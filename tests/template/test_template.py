@@ -22,6 +22,8 @@ from gtplus_constructs import (
 from tests.template.conftest import CONTEXT
 from tests.template.support import Body, body, of_type
 
+pytestmark = pytest.mark.xdist_group("template")
+
 KEEPS_STATE = {
     "AWS::DynamoDB::Table",
     "AWS::KMS::Key",
