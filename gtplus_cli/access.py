@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import boto3
 from botocore.exceptions import ClientError
 
+from gtplus_cli.registry import read_place
 from gtplus_runtime.places import Grant, Place
 from gtplus_runtime.problems import Problem, Refused
 from gtplus_runtime.revocation import (
@@ -104,13 +105,7 @@ class AccessControl:
 
     def __init__(self, session: boto3.Session, workspace: str, project: str) -> None:
         self._iam, self._s3 = session.client("iam"), session.client("s3")
-        ssm = session.client("ssm")
-        name = f"/gtplus/{workspace}/projects/{project}"
-        try:
-            self.place = Place.parse(ssm.get_parameter(Name=name)["Parameter"]["Value"])
-        except ssm.exceptions.ParameterNotFound:
-            problem = Problem("PROJECT", "its construct must be deployed", name, "look at gtplus project list")
-            raise Refused(404, f"no project {project!r} is deployed in workspace {workspace!r}", [problem]) from None
+        self.place = Place.parse(json.dumps(read_place(session, workspace, project)))
         if not self.place.data_role_arn:
             problem = Problem("PROJECT", "has a data role", self.place.provider, "its people work with presigned links")
             raise Refused(409, f"project {project!r} has no data role", [problem])

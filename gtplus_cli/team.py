@@ -4,7 +4,7 @@ Works with the caller's own rights on Cognito. No e-mail address stands in a tem
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import boto3
@@ -25,11 +25,12 @@ class Team:
         session: whose rights are used.
         user_pool: the id of the workspace's user pool.
         project: the project's id.
+        groups: the names of its groups, by duty.
     """
 
-    def __init__(self, session: boto3.Session, user_pool: str, project: str) -> None:
+    def __init__(self, session: boto3.Session, user_pool: str, project: str, groups: Mapping[str, str]) -> None:
         self._cognito: Any = session.client("cognito-idp")  # typed stubs of it are large, and four calls are used
-        self._pool, self._project = user_pool, project
+        self._pool, self._project, self._groups = user_pool, project, groups
 
     def invite(self, emails: Sequence[str], duty: Duty) -> list[str]:
         """Invite people and give them a duty; who is in the pool already keeps the account, and gets no second mail.
@@ -107,7 +108,7 @@ class Team:
         return [f"{email} {what} in {self._project}" for email in users]
 
     def _group(self, duty: Duty) -> str:
-        return f"{self._project}-{duty}"
+        return self._groups[duty]
 
     def _check(self, emails: Sequence[str]) -> None:
         problems = [

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from gtplus_cli.caller import Caller, command
+from gtplus_cli.registry import read_place
 from gtplus_cli.team import MAX_INVITED, Team
 from gtplus_runtime.lifecycle import TEAM_DUTIES, Duty
 from gtplus_runtime.problems import Problem, Refused, shown
@@ -57,7 +58,8 @@ def remove(
 
 
 def _team(caller: Caller, project: str) -> Team:
-    return Team(caller.session, caller.client.facts["userPool"], project)
+    place = read_place(caller.session, caller.workspace, project)
+    return Team(caller.session, caller.client.facts["userPool"], project, place["groups"])
 
 
 def _duty(text: str) -> Duty:

@@ -11,8 +11,8 @@ MAX_ROLE_BYTES = 10_240
 MAX_BUCKET_BYTES = 20_480
 """Bytes of a bucket's policy ("Amazon S3 bucket policies": 20 KB)."""
 
-_UNKNOWN = 96
-"""Characters of a value that is not known at synth: a bucket's ARN has at most 76, a key's about 80."""
+_UNKNOWN = 86
+"""Characters of a value that is not known at synth: a bucket's ARN has at most 83, a key's 86."""
 
 
 def rendered_size(stack: Stack, document: Any) -> int:

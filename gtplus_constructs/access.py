@@ -295,7 +295,7 @@ class DataAccessRole(Construct):
         stack = Stack.of(self)
         # A path of its own, so that the bucket can name the role without a reference to it: a reference would be a
         # cycle where the bucket is of another stack, and a token in the statements for a bucket that is not ours.
-        path = f"gtplus/data/{self.node.addr}"
+        path = f"gtplus/data/{self._short}"
         role = iam.Role(
             self,
             "Role",
@@ -316,9 +316,13 @@ class DataAccessRole(Construct):
         )
         return role, stack.format_arn(service="iam", region="", resource="role", resource_name=f"{path}/*")
 
+    @property
+    def _short(self) -> str:
+        # 12 characters of the construct's address tell two roles apart; all 42 would fill the buckets' policies.
+        return str(self.node.addr[-12:])
+
     def _name(self, index: int) -> str:
-        # 12 characters of the construct's address tell the statements of two roles in one policy apart.
-        return f"{self.node.addr[-12:]}{index}"
+        return f"{self._short}{index}"
 
     def _guard(self, index: int, grant: DataGrant) -> None:
         stack = Stack.of(self)

@@ -122,5 +122,5 @@ class _PolicySize:
         if size <= MAX_BUCKET_BYTES:
             return []
         mend = "give some of its projects a bucket of their own, or name fewer, wider prefixes"
-        rule = f"the policy of a bucket has at most {MAX_BUCKET_BYTES:,} bytes, which holds about 19 projects"
+        rule = f"the policy of a bucket has at most {MAX_BUCKET_BYTES:,} bytes, which holds about 13 projects"
         return [f"{self._bucket.node.path}: {rule} (this one has about {size:,}); {mend}"]

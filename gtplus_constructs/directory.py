@@ -30,14 +30,18 @@ class UserDirectory(Construct):
         scope: the parent.
         id: the construct's id.
         workspace_name: part of the domain's default prefix.
-        user_pool: an existing pool to use instead; it must have a domain. Default: a new one.
+        user_pool: an existing pool to use instead. Default: a new one.
+        user_pool_domain: the domain of the existing pool, which must have one.
+        client: an app client of the existing pool to use instead of a new one.
         domain_prefix: of the new pool's domain, unique in the region. Default: `gtplus-<workspace>-<account>`.
         callback_urls: exact https addresses to return to after the sign-in. Default: none, and no hosted sign-in.
+        email: what sends the new pool's invitations, e.g. `UserPoolEmail.with_ses(...)`. Default: Cognito itself,
+            which sends at most 50 mails a day ("Email settings for Amazon Cognito user pools").
         removal_policy: what becomes of a new pool when it leaves the stack. Default: RETAIN.
 
     Raises:
-        ValueError: for both `user_pool` and `domain_prefix`, a prefix that Cognito refuses, or an address that is not
-            exact https.
+        ValueError: for options that do not go together (a pool that is brought with those of a new one, or without its
+            domain), a prefix that Cognito refuses, or an address that is not exact https.
     """
 
     def __init__(
@@ -47,12 +51,24 @@ class UserDirectory(Construct):
         *,
         workspace_name: str,
         user_pool: cognito.IUserPool | None = None,
+        user_pool_domain: cognito.IUserPoolDomain | None = None,
+        client: cognito.IUserPoolClient | None = None,
         domain_prefix: str | None = None,
         callback_urls: Sequence[str] = (),
+        email: cognito.UserPoolEmail | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         super().__init__(scope, id)
         problems = check_either(("domain_prefix", domain_prefix), ("user_pool", user_pool))
+        problems += check_either(("email", email), ("user_pool", user_pool))
+        problems += check_either(("callback_urls", callback_urls or None), ("client", client))
+        if user_pool is not None and user_pool_domain is None:
+            rule = "a pool that is brought has a domain, which the service asks for"
+            problems.append(Problem('"user_pool_domain"', rule, "none", "name it, or give the pool one first"))
+        for option, value in (("user_pool_domain", user_pool_domain), ("client", client)):
+            if user_pool is None and value is not None:
+                mend = f'bring "user_pool" too, or leave "{option}" out'
+                problems.append(Problem(f'"{option}"', "is of a pool that is brought", "no pool", mend))
         problems += [
             Problem('"callback_urls"', "an exact https address", shown(url), "write e.g. https://portal.example.com/")
             for url in callback_urls
@@ -63,15 +79,26 @@ class UserDirectory(Construct):
         raise_all("UserDirectory", problems)
         if user_pool is None:
             prefix = _default_prefix(workspace_name, Aws.ACCOUNT_ID) if domain_prefix is None else domain_prefix
-            self.user_pool = self._create(effective_removal(self, "UserDirectory", removal_policy), prefix)
+            policy = effective_removal(self, "UserDirectory", removal_policy)
+            self.user_pool = self._create(policy, prefix, email)
         else:
             self.user_pool = user_pool
+        self.client = self._add_client(callback_urls) if client is None else client
+        self.operators = cognito.CfnUserPoolGroup(
+            self,
+            "Operators",
+            user_pool_id=self.user_pool.user_pool_id,
+            group_name=f"{workspace_name}-operate",
+            description="May operate every project of the workspace",
+        ).ref
+
+    def _add_client(self, callback_urls: Sequence[str]) -> cognito.IUserPoolClient:
         flows = cognito.OAuthSettings(
             flows=cognito.OAuthFlows(authorization_code_grant=True),
             scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
             callback_urls=list(callback_urls),
         )
-        self.client = self.user_pool.add_client(
+        return self.user_pool.add_client(
             "Client",
             generate_secret=True,
             disable_o_auth=not callback_urls,
@@ -83,15 +110,10 @@ class UserDirectory(Construct):
             id_token_validity=Duration.minutes(15),
             refresh_token_validity=Duration.hours(8),
         )
-        self.operators = cognito.CfnUserPoolGroup(
-            self,
-            "Operators",
-            user_pool_id=self.user_pool.user_pool_id,
-            group_name=f"{workspace_name}-operate",
-            description="May operate every project of the workspace",
-        ).ref
 
-    def _create(self, policy: RemovalPolicy, domain_prefix: str) -> cognito.IUserPool:
+    def _create(
+        self, policy: RemovalPolicy, domain_prefix: str, email: cognito.UserPoolEmail | None
+    ) -> cognito.IUserPool:
         pool = cognito.UserPool(
             self,
             "Pool",
@@ -109,6 +131,7 @@ class UserDirectory(Construct):
                 require_symbols=True,
                 temp_password_validity=Duration.days(1),
             ),
+            email=email,
             feature_plan=cognito.FeaturePlan.PLUS,
             standard_threat_protection_mode=cognito.StandardThreatProtectionMode.FULL_FUNCTION,
             deletion_protection=policy is not RemovalPolicy.DESTROY,

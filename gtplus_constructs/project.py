@@ -1,7 +1,7 @@
 """LabelingProject: the place of one project in a workspace."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import Annotations, Duration, Stack, Tags
 from aws_cdk import aws_iam as iam
@@ -42,6 +42,7 @@ class LabelingProject(Construct):
         max_error_rate: the share of wrong objects in the sample above which to reject is proposed. Default: 0.05.
         max_rounds: rounds of labeling before a person decides on another. Default: 3.
         separation_of_duties: whether who requested or labeled a batch is refused to accept it. Default: True.
+        groups: Cognito groups that exist already, by duty, for the team. Default: new ones.
 
     Raises:
         ValueError: naming every option that does not fit.
@@ -61,6 +62,7 @@ class LabelingProject(Construct):
         max_error_rate: float = 0.05,
         max_rounds: int = 3,
         separation_of_duties: bool = True,
+        groups: Mapping[Duty, str] | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.workspace = workspace
@@ -91,7 +93,9 @@ class LabelingProject(Construct):
         self.data_access = data_role
         self.reporting_role = self._reporting_role()
         self.runtime_role = self._runtime_role()
-        self.team = ProjectTeam(self, "Team", directory=workspace.directory, project_id=self.project_id)
+        self.team = ProjectTeam(
+            self, "Team", directory=workspace.directory, project_id=self.project_id, existing=groups
+        )
         place = {
             "version": 1,
             "project": self.project_id,
@@ -102,6 +106,7 @@ class LabelingProject(Construct):
                 for grant in grants
             ],
             "dataRoleArn": "" if data_role is None else data_role.role_arn,
+            "groups": {str(duty): group for duty, group in self.team.groups.items()},
             "runtimeRoleArn": self.runtime_role.role_arn,
             "settings": {
                 "sampleSize": sample_size,

@@ -1,10 +1,14 @@
 """ProjectTeam: the people of one project, in Cognito groups by duty."""
 
+from collections.abc import Mapping
+
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
+from gtplus_constructs._validation import raise_all
 from gtplus_constructs.directory import UserDirectory
 from gtplus_runtime.lifecycle import TEAM_DUTIES, Duty
+from gtplus_runtime.problems import Problem, shown
 
 
 class ProjectTeam(Construct):
@@ -18,13 +22,36 @@ class ProjectTeam(Construct):
         scope: the parent.
         id: the construct's id.
         directory: the workspace's users.
-        project_id: the project, part of the groups' names.
+        project_id: the project, part of the new groups' names.
+        existing: names of groups of the pool that are there already, by duty. Default: new ones for every duty.
+
+    Raises:
+        ValueError: for an existing group of a duty that a project has none for.
     """
 
-    def __init__(self, scope: Construct, id: str, *, directory: UserDirectory, project_id: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        directory: UserDirectory,
+        project_id: str,
+        existing: Mapping[Duty, str] | None = None,
+    ) -> None:
         super().__init__(scope, id)
-        self.groups: dict[Duty, str] = {}
+        self.groups: dict[Duty, str] = dict(existing or {})
+        known = ", ".join(TEAM_DUTIES)
+        raise_all(
+            "ProjectTeam",
+            [
+                Problem('"existing"', f"groups of {known}", shown(duty), "leave it out")
+                for duty in self.groups
+                if duty not in TEAM_DUTIES
+            ],
+        )
         for duty in TEAM_DUTIES:
+            if duty in self.groups:
+                continue
             group = cognito.CfnUserPoolGroup(
                 self,
                 duty.capitalize(),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gtplus_cli.registry import read_place
 from gtplus_cli.team import Team
 from gtplus_runtime.lifecycle import Duty
 from gtplus_runtime.problems import Refused
@@ -12,13 +13,18 @@ from tests.e2e.world import NEIGHBOUR, PROJECT, World
 pytestmark = pytest.mark.xdist_group("batches")
 
 
+def team_of(world: World, project: str) -> Team:
+    """The team of a project, as an administrator sees it."""
+    return Team(world.root, world.facts["userPool"], project, read_place(world.root, "labeling", project)["groups"])
+
+
 @pytest.fixture
 def team(world: World) -> Iterator[Team]:
     """The team of the street's project, as an administrator sees it; empty again afterwards."""
     # The local cloud makes temporary passwords of 12 characters, whatever the pool asks for; AWS makes them to fit.
     policy = {"PasswordPolicy": {"MinimumLength": 8}}
     world.root.client("cognito-idp").update_user_pool(UserPoolId=world.facts["userPool"], Policies=policy)
-    team = Team(world.root, world.facts["userPool"], PROJECT)
+    team = team_of(world, PROJECT)
     yield team
     for member in team.members():
         team.remove([member["email"]], None)
@@ -45,7 +51,7 @@ def test_an_invitation_can_be_repeated_and_adds_a_duty_to_an_account(team: Team)
 
 def test_a_duty_in_one_project_is_none_in_another(world: World, team: Team) -> None:
     team.invite(["di@example.com"], Duty.REVIEW)
-    assert Team(world.root, world.facts["userPool"], NEIGHBOUR).members() == []
+    assert team_of(world, NEIGHBOUR).members() == []
 
 
 def test_people_are_removed_from_the_project_and_keep_their_accounts(team: Team) -> None:

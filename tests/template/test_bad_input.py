@@ -271,8 +271,9 @@ class TestBucketsWorkspacesAndDirectories:
                 scope, "Users", workspace_name="labeling", user_pool=pool, domain_prefix="x", callback_urls=["a"]
             )
         )
-        assert text.startswith("UserDirectory: 2 problems")
+        assert text.startswith("UserDirectory: 3 problems")
         assert 'either brings "user_pool" or creates by "domain_prefix"' in text
+        assert "a pool that is brought has a domain" in text
 
     def test_tokens_are_let_through(self, stack: cdk.Stack) -> None:
         place = Construct(stack, "Tokens")

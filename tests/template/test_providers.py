@@ -1,0 +1,320 @@
+"""Who labels, and which people: providers, roles and pools that are brought, and what synth says of them."""
+
+import json
+from collections.abc import Callable
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import assertions
+from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+from gtplus_constructs import (
+    DataAccessRole,
+    DataGrant,
+    Duty,
+    ExternalAccount,
+    GroundTruthPlus,
+    InHouse,
+    LabelingBucket,
+    LabelingProject,
+    LabelingProvider,
+    LabelingWorkspace,
+    Limits,
+    UserDirectory,
+)
+from gtplus_constructs.assertions import Access
+
+VENDOR, ACCOUNT = "222222222222", "111111111111"
+
+
+class Scene:
+    """A stack with a workspace, a bucket and whatever a test adds."""
+
+    def __init__(self) -> None:
+        self.app = cdk.App()
+        self.stack = cdk.Stack(self.app, "Scene", env=cdk.Environment(account=ACCOUNT, region="us-east-1"))
+        self.workspace = LabelingWorkspace(self.stack, "Workspace")
+        self.bucket = LabelingBucket(self.stack, "Data")
+
+    def project(self, provider: LabelingProvider | None = None, **options: object) -> LabelingProject:
+        """A project under a provider: the one line that differs."""
+        data = DataGrant(self.bucket, read="raw/", write="labels/")
+        return LabelingProject(
+            self.stack,
+            "Streets",
+            workspace=self.workspace,
+            data=data,
+            provider=provider,
+            **options,  # type: ignore[arg-type]
+        )
+
+    def warnings(self) -> list[str]:
+        """What synth warns of."""
+        found = assertions.Annotations.from_stack(self.stack).find_warning("*", assertions.Match.any_value())
+        return [str(message.entry.data) for message in found]
+
+
+def place(scene: Scene) -> dict[str, object]:
+    """What the project registers, as far as it is known at synth."""
+    template = assertions.Template.from_stack(scene.stack).to_json()
+    (parameter,) = [
+        resource["Properties"]["Value"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::SSM::Parameter" and resource["Properties"]["Name"].endswith("/projects/streets")
+    ]
+    parts = parameter["Fn::Join"][1]
+    return dict(json.loads("".join(part if isinstance(part, str) else "x" for part in parts)))
+
+
+def test_a_vendors_roles_trust_its_account_with_the_external_id_and_nobody_else() -> None:
+    scene = Scene()
+    project = scene.project(ExternalAccount(account_id=VENDOR, external_id="agreed-between-us"))
+    access = Access.from_stack(scene.stack)
+    assert project.reporting_role is not None
+    vendor, stranger = access.account(VENDOR), access.account("333333333333")
+    agreed, guessed = {"sts:ExternalId": "agreed-between-us"}, {"sts:ExternalId": "guessed"}
+    for role in (project.role, project.reporting_role):
+        vendor.can("sts:AssumeRole", role.role_arn, context=agreed)
+        vendor.cannot("sts:AssumeRole", role.role_arn, context=guessed)
+        vendor.cannot("sts:AssumeRole", role.role_arn)
+        stranger.cannot("sts:AssumeRole", role.role_arn, context=agreed)
+        access.service(GroundTruthPlus.principal).cannot("sts:AssumeRole", role.role_arn)
+
+
+def test_a_vendor_reports_on_its_own_project_and_does_nothing_else() -> None:
+    scene = Scene()
+    project = scene.project(ExternalAccount(account_id=VENDOR, external_id="agreed-between-us"))
+    access = Access.from_stack(scene.stack)
+    assert project.reporting_role is not None
+    reporter = access.of(project.reporting_role)
+    api = cdk.Stack.of(project).format_arn(service="execute-api", resource=scene.workspace.api.api_id)
+    reporter.can("execute-api:Invoke", f"{api}/$default/POST/report/projects/streets/batches/b/report")
+    for path in (
+        "POST/report/projects/others/batches/b/report",
+        "POST/review/projects/streets/batches/b/accept",
+        "POST/request/projects/streets/batches/b",
+        "POST/operate/projects/streets/approve",
+    ):
+        reporter.cannot("execute-api:Invoke", f"{api}/$default/{path}")
+    assert reporter.actions() == {"execute-api:Invoke", "ssm:GetParameter"}
+
+
+def test_an_in_house_team_has_no_data_role_at_all() -> None:
+    scene = Scene()
+    project = scene.project(InHouse())
+    assert place(scene)["dataRoleArn"] == ""
+    assert place(scene)["provider"] == "in-house"
+    roles = assertions.Template.from_stack(scene.stack).find_resources("AWS::IAM::Role")
+    assert [name for name in roles if name.startswith("Streets")] == [
+        next(name for name in roles if name.startswith("StreetsRuntimeRole"))
+    ]
+    for use in (lambda: project.role, lambda: project.revoke(scene.bucket)):
+        with pytest.raises(ValueError, match="in-house works without a data role"):
+            use()
+    with pytest.raises(ValueError, match="in-house works without a role"):
+        DataAccessRole(scene.stack, "Role", grants=DataGrant(scene.bucket, read="a/", write="b/"), provider=InHouse())
+
+
+def test_a_provider_of_ones_own_needs_a_name_limits_and_a_trust() -> None:
+    class Partner(LabelingProvider):
+        name = "partner"
+        limits = Limits(region=None, max_files=7)
+
+        def trust(self, account: str) -> iam.IPrincipal:
+            return iam.ArnPrincipal(f"arn:aws:iam::{account}:role/partner")
+
+    scene = Scene()
+    project = scene.project(Partner())
+    assert place(scene)["limits"]["max_files"] == 7  # type: ignore[index]
+    assert project.reporting_role is None
+    assert not [line for line in scene.warnings() if "GroundTruthPlusEnded" in line]
+
+
+def test_the_default_warns_with_a_stable_id_that_the_service_has_ended() -> None:
+    scene = Scene()
+    scene.project()
+    (warning,) = [line for line in scene.warnings() if "gtplus:GroundTruthPlusEnded" in line]
+    assert "end of support on 2026-06-30" in warning
+    assert "another `provider`" in warning
+
+
+@pytest.mark.parametrize(
+    ("mode", "ours", "strangers", "nobodys"),
+    [("if-exists", True, False, True), ("required", True, False, False), ("none", True, True, True)],
+)
+def test_the_confused_deputy(mode: str, ours: bool, strangers: bool, nobodys: bool) -> None:
+    scene = Scene()
+    project = scene.project(GroundTruthPlus(confused_deputy=mode))  # type: ignore[arg-type]
+    service = Access.from_stack(scene.stack).service(GroundTruthPlus.principal)
+    for allowed, context in (
+        (ours, {"aws:SourceAccount": ACCOUNT}),
+        (strangers, {"aws:SourceAccount": "999999999999"}),
+        (nobodys, {}),
+    ):
+        assert bool(service.decide("sts:AssumeRole", project.role.role_arn, context=context)) == allowed
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ExternalAccount(account_id="12", external_id="long-enough"), '"account_id": 12 digits'),
+        (lambda: ExternalAccount(account_id=VENDOR, external_id="short"), '"external_id": 8 to 1,224'),
+        (lambda: ExternalAccount(account_id=VENDOR, external_id="with a space in it"), '"external_id"'),
+        (lambda: ExternalAccount(account_id=VENDOR, external_id="long-enough", name="A B"), '"name"'),
+        (lambda: InHouse(name="Our Team"), '"name"'),
+        (lambda: GroundTruthPlus(confused_deputy="perhaps"), '"confused_deputy"'),  # type: ignore[arg-type]
+    ],
+)
+def test_a_profile_that_does_not_fit_is_refused(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match="problem") as refusal:
+        make()
+    assert words in str(refusal.value)
+    assert "long-enough" not in str(refusal.value)
+
+
+def test_a_role_that_is_brought_is_not_changed_and_synth_says_what_it_must_be() -> None:
+    scene = Scene()
+    role = DataAccessRole.from_role_arn(
+        scene.stack,
+        "Brought",
+        f"arn:aws:iam::{ACCOUNT}:role/labeling",
+        grants=DataGrant(scene.bucket, read="raw/", write="labels/"),
+    )
+    (warning,) = [line for line in scene.warnings() if "gtplus:RoleNotOurs" in line]
+    for action in ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket", "sts:AssumeRole"):
+        assert action in warning
+    assert GroundTruthPlus.principal in warning
+    template = assertions.Template.from_stack(scene.stack)
+    assert not [n for n in template.find_resources("AWS::IAM::Role") if n.startswith("Brought")]
+    policies = json.dumps(template.find_resources("AWS::S3::BucketPolicy"))
+    assert f"arn:aws:iam::{ACCOUNT}:role/labeling" in policies
+    assert role.role_arn == f"arn:aws:iam::{ACCOUNT}:role/labeling"
+    with pytest.raises(ValueError, match='"role_arn": the ARN of a role'):
+        DataAccessRole.from_role_arn(scene.stack, "Bad", "labeling", grants=role.grants)
+
+
+def test_a_bucket_of_another_account_gets_no_policy_and_its_owner_the_statements() -> None:
+    scene = Scene()
+    bucket = s3.Bucket.from_bucket_attributes(
+        scene.stack, "Theirs", bucket_arn="arn:aws:s3:::theirs", account="333333333333", region="us-east-1"
+    )
+    DataAccessRole(scene.stack, "Role", grants=DataGrant(bucket, read="in/", write="out/"))
+    (warning,) = [line for line in scene.warnings() if "gtplus:BucketOfAnotherAccount" in line]
+    assert '"Effect": "Allow"' in warning
+    assert '"Effect": "Deny"' in warning
+    assert "arn:aws:s3:::theirs/in/*" in warning
+    template = assertions.Template.from_stack(scene.stack)
+    assert "theirs" not in json.dumps(template.find_resources("AWS::S3::BucketPolicy"))
+
+
+def test_an_imported_bucket_gets_no_policy_and_synth_shows_the_guard() -> None:
+    scene = Scene()
+    key = kms.Key.from_key_arn(scene.stack, "Key", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1")
+    bucket = s3.Bucket.from_bucket_name(scene.stack, "Old", "old-bucket")
+    role = DataAccessRole(scene.stack, "Role", grants=DataGrant(bucket, read="in/", write="out/", encryption_key=key))
+    (warning,) = [line for line in scene.warnings() if "gtplus:BucketPolicyNotOurs" in line]
+    assert '"Effect": "Deny"' in warning
+    access = Access.from_stack(scene.stack).with_resource_policy("arn:aws:s3:::old-bucket", None)
+    access.of(role.role).can("s3:GetObject", "arn:aws:s3:::old-bucket/in/1.png")
+    access.of(role.role).cannot("s3:GetObject", "arn:aws:s3:::old-bucket/other/1.png")
+
+
+def test_a_revoke_in_the_app_denies_whatever_is_granted_later() -> None:
+    scene = Scene()
+    project = scene.project()
+    project.revoke(scene.bucket)
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    access = Access.from_stack(scene.stack)
+    for view in (access, access.with_identity_policy(project.role, wide)):
+        for action, key in (("s3:GetObject", "raw/1"), ("s3:PutObject", "labels/1"), ("s3:DeleteObject", "raw/1")):
+            view.of(project.role).cannot(action, scene.bucket.object(key))
+    other = LabelingBucket(scene.stack, "Other")
+    with pytest.raises(ValueError, match='"bucket": is of one of the grants'):
+        project.revoke(other)
+
+
+def test_more_grants_than_a_role_holds_are_refused_with_what_to_do() -> None:
+    scene = Scene()
+    buckets = [LabelingBucket(scene.stack, f"B{n}") for n in range(14)]
+    grants = [DataGrant(b, read=[f"raw-{n}/" for n in range(4)], write="labels/") for b in buckets]
+    with pytest.raises(ValueError, match="at most 10,240 bytes") as refusal:
+        DataAccessRole(scene.stack, "Role", grants=grants)
+    assert "split the project in two" in str(refusal.value)
+
+
+def with_projects(count: int) -> Scene:
+    """A bucket that many roles share."""
+    scene = Scene()
+    for number in range(count):
+        grant = DataGrant(scene.bucket, read=f"raw-{number}/", write=f"labels-{number}/")
+        DataAccessRole(scene.stack, f"Role{number}", grants=grant)
+    return scene
+
+
+def test_more_projects_than_a_buckets_policy_holds_fail_synth_with_what_to_do() -> None:
+    with pytest.raises(RuntimeError, match="at most 20,480 bytes") as refusal:
+        with_projects(25).app.synth()
+    assert "a bucket of their own" in str(refusal.value)
+
+
+def test_a_dozen_projects_fit_a_bucket() -> None:
+    with_projects(12).app.synth()
+
+
+def test_a_permissions_boundary_reaches_every_role() -> None:
+    scene = Scene()
+    scene.project(ExternalAccount(account_id=VENDOR, external_id="agreed-between-us"))
+    boundary = iam.ManagedPolicy.from_managed_policy_arn(scene.stack, "Boundary", f"arn:aws:iam::{ACCOUNT}:policy/b")
+    iam.PermissionsBoundary.of(scene.app).apply(boundary)
+    roles = assertions.Template.from_stack(scene.stack).find_resources("AWS::IAM::Role")
+    assert len(roles) > 5
+    assert all("PermissionsBoundary" in role["Properties"] for role in roles.values())
+
+
+class TestThePeople:
+    def test_a_pool_a_client_and_groups_can_be_brought(self) -> None:
+        app = cdk.App()
+        stack = cdk.Stack(app, "Brought", env=cdk.Environment(account=ACCOUNT, region="us-east-1"))
+        users = UserDirectory(
+            stack,
+            "Users",
+            workspace_name="labeling",
+            user_pool=cognito.UserPool.from_user_pool_id(stack, "Pool", "us-east-1_abc"),
+            user_pool_domain=cognito.UserPoolDomain.from_domain_name(stack, "Domain", "labels"),
+            client=cognito.UserPoolClient.from_user_pool_client_id(stack, "Client", "client-1"),
+        )
+        workspace = LabelingWorkspace(stack, "Workspace", directory=users)
+        bucket = LabelingBucket(stack, "Data")
+        project = LabelingProject(
+            stack,
+            "Streets",
+            workspace=workspace,
+            data=DataGrant(bucket, read="raw/", write="labels/"),
+            groups={Duty.REVIEW: "the-reviewers"},
+        )
+        assert project.team.groups[Duty.REVIEW] == "the-reviewers"
+        template = assertions.Template.from_stack(stack)
+        for kind in ("UserPool", "UserPoolClient", "UserPoolDomain"):
+            template.resource_count_is(f"AWS::Cognito::{kind}", 0)
+        names = [g["Properties"]["GroupName"] for g in template.find_resources("AWS::Cognito::UserPoolGroup").values()]
+        assert sorted(names) == ["labeling-operate", "streets-report", "streets-request"]
+
+    def test_what_does_not_go_together_is_refused_all_at_once(self) -> None:
+        stack = cdk.Stack(cdk.App(), "Refused")
+        client = cognito.UserPoolClient.from_user_pool_client_id(stack, "Client", "client-1")
+        with pytest.raises(ValueError, match="2 problems") as refusal:
+            UserDirectory(stack, "Users", workspace_name="w", client=client, callback_urls=["https://a.example.com/"])
+        assert '"client": is of a pool that is brought' in str(refusal.value)
+        pool = cognito.UserPool.from_user_pool_id(stack, "Pool", "us-east-1_abc")
+        with pytest.raises(ValueError, match="a pool that is brought has a domain"):
+            UserDirectory(stack, "Others", workspace_name="w", user_pool=pool)
+
+    def test_invitations_can_go_out_by_ses(self) -> None:
+        stack = cdk.Stack(cdk.App(), "Mail", env=cdk.Environment(account=ACCOUNT, region="us-east-1"))
+        email = cognito.UserPoolEmail.with_ses(from_email="labels@example.com", ses_verified_domain="example.com")
+        UserDirectory(stack, "Users", workspace_name="w", email=email)
+        (pool,) = assertions.Template.from_stack(stack).find_resources("AWS::Cognito::UserPool").values()
+        assert pool["Properties"]["EmailConfiguration"]["EmailSendingAccount"] == "DEVELOPER"
