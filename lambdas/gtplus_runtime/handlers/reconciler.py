@@ -39,7 +39,11 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
         counts["nudged"] += found is Repair.NUDGE
         counts["rebuilt"] += found is Repair.REBUILD
     for provider, place in providers.items():
-        promote(table, table.transfers(provider), place)
+        try:
+            promote(table, table.transfers(provider), place)
+        except Exception as error:
+            counts["failed"] += 1
+            log("line not reconciled", project=place.project, error=type(error).__name__)
     log("reconciled", outcome=str(counts))
     return counts
 
