@@ -248,6 +248,12 @@ class TestTheRuntimeRoles:
             role.cannot("s3:GetObject", scene.access.object(scene.streets, key))
         role.cannot("s3:PutObject", scene.access.object(scene.streets, "raw/1.png"))
         role.cannot("s3:GetObject", scene.access.object(scene.portraits, "raw/1.png"))
+        role.can("s3:ListBucket", scene.streets, {"s3:prefix": "raw/"})
+        for prefix in (None, "", "raw", "raw-2/"):
+            role.cannot("s3:ListBucket", scene.streets, {"s3:prefix": prefix})
+        role.can("kms:Decrypt", scene.streets.encryption_key, through_s3(scene, scene.streets))
+        role.cannot("kms:Decrypt", scene.streets.encryption_key)
+        role.cannot("kms:Decrypt", scene.portraits.encryption_key, through_s3(scene, scene.portraits))
 
     def test_no_function_reaches_data_with_its_own_role(self, scene: Scene) -> None:
         for role in function_roles(scene):
@@ -554,7 +560,13 @@ class TestOtherBuckets:
         assert not any(resource["Type"] == "AWS::S3::BucketPolicy" for resource in body(stack)["Resources"].values())
         bare = access.with_resource_policy(objects, None)
         bare.of(role).can("s3:GetObject", f"{objects}/raw/1.png")
-        bare.of(role).cannot("s3:GetObject", f"{objects}/raw-secret/1.png")
+        # Without a guard the role's own policy is all that there is: it alone holds to the grant.
+        assert bare.of(role).actions() == SERVICE_ACTIONS
+        bare.of(role).can("s3:ListBucket", objects, {"s3:prefix": "raw/"})
+        for prefix in (None, "", "raw", "raw-secret/"):
+            bare.of(role).cannot("s3:ListBucket", objects, {"s3:prefix": prefix})
+        for action, key in (("s3:GetObject", "raw-secret/1"), ("s3:PutObject", "raw/1"), ("s3:PutObject", "x")):
+            bare.of(role).cannot(action, f"{objects}/{key}")
         warnings = cdk.assertions.Annotations.from_stack(stack).find_warning(
             "*", cdk.assertions.Match.string_like_regexp("gtplus:BucketPolicyNotOurs")
         )
