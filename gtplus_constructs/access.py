@@ -97,7 +97,7 @@ class DataGrant:
             # Through S3 and for this bucket only: the key may serve others. With a bucket key the context is the
             # bucket, without one the object ("Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys").
             conditions = {
-                "StringEquals": {"kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}"},
+                "StringEquals": {"kms:ViaService": f"s3.{self.bucket.env.region}.{stack.url_suffix}"},
                 "StringLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
             }
             statements.append(

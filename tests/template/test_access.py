@@ -7,9 +7,10 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
-from gtplus_constructs import DataAccessRole, DataGrant, GroundTruthPlus, LabelingBucket
+from gtplus_constructs import DataAccessRole, DataGrant, GroundTruthPlus, LabelingBucket, Limits
 from gtplus_constructs.assertions import ACCOUNT, Access
 from gtplus_constructs.provider import ConfusedDeputy
 from gtplus_runtime.lifecycle import Duty
@@ -549,6 +550,20 @@ class TestOtherBuckets:
         widened.can("s3:GetObject", access.object(bucket, "raw/1.png"))
         widened.cannot("s3:GetObject", access.object(bucket, "raw-secret/1.png"))
         widened.cannot("s3:DeleteObject", access.object(bucket, "raw/1.png"))
+
+    def test_the_key_of_a_bucket_in_another_region_is_used_there(self, new_app: Callable[..., cdk.App]) -> None:
+        stack = cdk.Stack(new_app(), "Labeling", env=cdk.Environment(region="us-east-1"))
+        key = kms.Key(stack, "Key")
+        bucket = s3.Bucket.from_bucket_attributes(
+            stack, "Far", bucket_name="far", region="eu-central-1", encryption_key=key
+        )
+        provider = GroundTruthPlus(limits=Limits(region=None))
+        grant = DataGrant(bucket, read="raw/", write="labels/")
+        role = DataAccessRole(stack, "Role", grants=grant, provider=provider)
+        who = Access.from_stack(stack).of(role)
+        context = {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::far"}
+        who.can("kms:Decrypt", key, {**context, "kms:ViaService": "s3.eu-central-1.amazonaws.com"})
+        who.cannot("kms:Decrypt", key, {**context, "kms:ViaService": "s3.us-east-1.amazonaws.com"})
 
     def test_an_imported_bucket_is_never_given_a_policy_and_synth_shows_it(
         self, new_app: Callable[..., cdk.App]
