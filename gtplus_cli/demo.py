@@ -227,7 +227,7 @@ class Demo:
         facts.add_row(
             "[bold]Delivered[/bold]", f"{shown(output / 'labels' / 'output.manifest')}   {len(delivered)} lines"
         )
-        facts.add_row("", shown(output / "labels" / "summary.json"))
+        facts.add_row("", shown(output / "labels" / "gtplus" / "summary.json"))
         facts.add_row("[bold]Picture[/bold]", shown(output / "sample.png"))
         facts.add_row("[bold]Access[/bold]", f"the {PROJECT} role reads its own data: {own}; its neighbour's: {other}")
         facts.add_row(

@@ -16,6 +16,7 @@ from gtplus_constructs._sizes import MAX_ROLE_BYTES, rendered_size
 from gtplus_constructs._validation import check_disjoint, check_prefixes, raise_all
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_runtime import revocation
+from gtplus_runtime.places import OURS
 from gtplus_runtime.problems import Problem, shown
 
 SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
@@ -73,16 +74,28 @@ class DataGrant:
         """Patterns of `s3:prefix` in a listing."""
         return [f"{prefix}*" for prefix in (*self.read, *self.write)]
 
-    def identity_statements(self, index: int, *, location: bool = True) -> list[iam.PolicyStatement]:
+    @property
+    def ours(self) -> list[str]:
+        """ARN patterns of our own files among the labels, which a provider may read and never write."""
+        return [self.bucket.arn_for_objects(f"{prefix}*/{OURS}*") for prefix in self.write]
+
+    def identity_statements(self, index: int, *, provider: bool = True) -> list[iam.PolicyStatement]:
         """The Allow side, for a role: a statement an action, each scoped.
 
         Args:
             index: the position of the grant, for the statements' ids.
-            location: whether `s3:GetBucketLocation` is among them, as the service asks.
+            provider: whether the role is a provider's: it may ask for the bucket's location, as the service does, and
+                never write our own files. The runtime role is not.
         """
         statements = self._statements(str(index), read=self.readable, write=self.writable)
-        if location:
+        if provider:
             statements.append(_allow(f"Location{index}", "s3:GetBucketLocation", [self.bucket.bucket_arn]))
+            # What a batch is decided on (inventory, sample, verdicts) must not be the provider's to change.
+            statements.append(
+                iam.PolicyStatement(
+                    sid=f"Ours{index}", effect=iam.Effect.DENY, actions=["s3:PutObject"], resources=self.ours
+                )
+            )
         return statements
 
     def _statements(self, name: str, *, read: list[str], write: list[str]) -> list[iam.PolicyStatement]:
@@ -375,15 +388,15 @@ class _BroughtRole(DataAccessRole):
         return iam.Role.from_role_arn(self, "Role", self._brought_arn, mutable=False), self._brought_arn
 
 
-def data_policy(grants: Sequence[DataGrant], *, location: bool = True) -> iam.PolicyDocument:
+def data_policy(grants: Sequence[DataGrant], *, provider: bool = True) -> iam.PolicyDocument:
     """The Allow side of several grants.
 
     Args:
         grants: the grants.
-        location: whether `s3:GetBucketLocation` is among the actions.
+        provider: whether the role is a provider's.
     """
     return iam.PolicyDocument(
-        statements=[s for i, grant in enumerate(grants) for s in grant.identity_statements(i, location=location)]
+        statements=[s for i, grant in enumerate(grants) for s in grant.identity_statements(i, provider=provider)]
     )
 
 

@@ -211,7 +211,7 @@ class LabelingProject(Construct):
                 *[iam.ArnPrincipal(role.role_arn) for role in self.workspace.data_readers]
             ),
             max_session_duration=Duration.hours(1),
-            inline_policies={"Data": data_policy(self.grants, location=False)},
+            inline_policies={"Data": data_policy(self.grants, provider=False)},
         )
         Tags.of(role).add("gtplus:project", self.project_id)
         return role

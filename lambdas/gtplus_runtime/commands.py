@@ -200,6 +200,12 @@ def _again_or_taken(kind: str, head: Head, command: Command) -> list[Event]:
 def _step(lifecycle: Lifecycle, head: Head, command: Command, duty: Duty) -> list[Event]:
     current, target = head["status"], command.target
     if current == target:
+        told = command.data.get("manifest")
+        if told is not None and told != head["facts"].get("manifest"):
+            known = head["facts"].get("manifest")
+            mend = "write the labels there, or let the round be rejected"
+            problem = Problem("manifest", f"of this round is {known}", shown(told), mend)
+            raise Refused(409, f"it is {target} already, with another manifest", [problem])
         if head["actor"]["id"] == command.actor.id or command.actor.duty == Duty.WORKSPACE:
             return []
         who = head["actor"]["name"]

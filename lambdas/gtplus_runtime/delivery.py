@@ -14,15 +14,19 @@ def try_delivery(batch: Batch) -> bool:
     Returns:
         Whether the batch was delivered.
     """
-    uri = batch.file("output.manifest")
+    uri = batch.delivery
     if batch.objects.find(uri) is None:
         batch.note(delivery={"manifest": uri, "waitsFor": "the provider to write it"})
         return False
     sources = batch.sources()
     delivered = Coverage(batch.objects.chunks(uri), batch.attribute, sources)
-    accepted = Coverage(batch.objects.chunks(batch.facts["accepted"]["manifest"]), batch.attribute, sources)
+    fixed = batch.facts["accepted"]
+    accepted = Coverage(batch.objects.chunks(fixed["manifest"]), batch.attribute, sources)
     problems = delivered.problems()
-    if differing := delivered.differing(accepted):
+    if accepted.sha256 != fixed["sha256"]:
+        # The provider can write there; a bucket that is versioned still has the accepted one.
+        problems.append(f"{fixed['manifest']} was changed after its acceptance: restore sha256 {fixed['sha256']}")
+    elif differing := delivered.differing(accepted):
         problems.append(f"labels that are not the accepted ones: {differing}")
     delivery = {"manifest": uri, "sha256": delivered.sha256, "problems": problems}
     if problems:

@@ -15,7 +15,7 @@ from gtplus_runtime.commands import WORKSPACE, Command, Superseded, decide_batch
 from gtplus_runtime.lifecycle import BatchStatus
 from gtplus_runtime.log import log
 from gtplus_runtime.objects import Objects
-from gtplus_runtime.places import Place, find_place
+from gtplus_runtime.places import OURS, Place, find_place
 from gtplus_runtime.store import Key, Store
 
 
@@ -74,13 +74,23 @@ class Batch:
         """The label attribute in the output."""
         return str(self.head["form"]["labelAttribute"])
 
+    @property
+    def output(self) -> str:
+        """The URI of the batch's output location, where the provider writes."""
+        return str(self.head["form"]["output"])
+
     def file(self, name: str) -> str:
-        """The URI of a file in the batch's output location."""
-        return f"{self.head['form']['output']}{name}"
+        """The URI of a file of ours."""
+        return f"{self.output}{OURS}{name}"
 
     def round_file(self, name: str) -> str:
-        """The URI of a file of this round."""
+        """The URI of a file of ours of this round."""
         return self.file(f"round-{self.round}/{name}")
+
+    @property
+    def delivery(self) -> str:
+        """The URI where the provider delivers the labels."""
+        return f"{self.output}output.manifest"
 
     def sources(self) -> list[str]:
         """The objects of the frozen inventory, by name."""
@@ -123,8 +133,8 @@ class Batch:
             "taskType": self.facts.get("taskType"),
             "inventory": self.facts["inventory"],
             "rework": rework,
-            "manifest": self.round_file("output.manifest"),
-            "delivery": self.file("output.manifest"),
+            "manifest": round_manifest(self.output, self.round),
+            "delivery": self.delivery,
         }
         # The place of the order is told last: who sees it finds everything there.
         self.note(workOrder=self.objects.write_json(self.round_file("work-order.json"), order))
@@ -134,6 +144,11 @@ class Batch:
         """Free the slot of the data transfer, and let the next in line go on."""
         line = self.store.leave_transfers(self.place.provider, self.key)
         promote(self.store, line, self.place)
+
+
+def round_manifest(output: str, round_: int) -> str:
+    """The URI where the provider writes the labels of a round, unless it reports another."""
+    return f"{output}round-{round_}/output.manifest"
 
 
 def promote(store: Store, line: list[Key], place: Place) -> None:

@@ -1,6 +1,7 @@
 """Where a project is: what its construct has registered in one SSM parameter, read by every function."""
 
 import json
+import re
 import time
 from typing import Any, NamedTuple
 
@@ -97,6 +98,28 @@ class Place(NamedTuple):
         allowed = ", ".join(f"s3://{name}/{prefix}" for name, prefix in prefixes)
         verb = "reads" if side == "read" else "writes"
         return [Problem(field, f"must lie in a prefix that this project {verb}", uri, f"choose one under {allowed}")]
+
+
+OURS = "gtplus/"
+"""The folder of a batch's output location that holds our own files: a provider's role can read it and never write it,
+so nobody can change what a batch was decided on."""
+
+
+def check_output(place: Place, uri: str) -> list[Problem]:
+    """What is wrong with a batch's output location: one folder right under a prefix that the project writes.
+
+    So none lies inside another's, and none inside our own files.
+    """
+    problems = place.check_uri("output", uri, "write")
+    if problems:
+        return problems
+    bucket, key = split_uri(uri)
+    folders = [key.removeprefix(p) for g in place.grants if g.bucket == bucket for p in g.write if key.startswith(p)]
+    if any(re.fullmatch(r"[^/]+/", folder) and folder != OURS for folder in folders):
+        return []
+    first = place.grants[0]
+    mend = f"write e.g. s3://{first.bucket}/{first.write[0] if first.write else ''}digits-001/"
+    return [Problem("output", "one folder right under a prefix of the project, ending in /", uri, mend)]
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -182,6 +182,55 @@ def test_the_providers_role_reaches_its_own_projects_data_and_nothing_else(world
         assert tried(refused) == "AccessDenied"
 
 
+def test_the_provider_cannot_change_what_a_batch_is_decided_on(world: World) -> None:
+    batch = world.create()
+    world.play(batch, MAIN_LINE[:5])
+    world.review(batch, wrong=1)
+    world.reached(batch, 7, "Review complete")
+    world.handled(batch)
+    s3 = world.sessions["data"].client("s3")
+    bucket = world.buckets[PROJECT]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"labels/{batch}/")["Contents"]
+    ours = [entry["Key"] for entry in listed if "/gtplus/" in entry["Key"]]
+    names = {key.rpartition("/")[2] for key in ours}
+    assert {"inventory.jsonl", "work-order.json", "sample.jsonl", "verification.manifest", "notice.json"} <= names
+    for key in [*ours, f"labels/{batch}/gtplus/new", "labels/gtplus/gtplus/x"]:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"forged")
+    s3.get_object(Bucket=bucket, Key=ours[0])
+
+
+def test_labels_that_were_changed_after_the_decision_are_not_delivered(world: World) -> None:
+    batch = world.create()
+    world.play(batch, MAIN_LINE[:9])
+    world.handled(batch)
+    order = world.work_order(batch)
+    assert order is not None
+    accepted = world.get(order["manifest"])
+    changed = accepted.replace('"label": 0', '"label": 1')
+    for uri in (order["manifest"], order["delivery"]):
+        world.put(uri, changed, who="data")
+    problems = eventually(lambda: world.head(batch)["facts"]["delivery"].get("problems"), "the reason")
+    assert "was changed after its acceptance" in problems[0]
+    for uri in (order["manifest"], order["delivery"]):
+        world.put(uri, accepted, who="data")
+    world.reached(batch, 10, "Data delivered")
+
+
+def test_a_reported_manifest_lies_in_the_batchs_own_output_and_is_not_exchanged(world: World) -> None:
+    batch, other = world.create(), world.create()
+    world.play(batch, MAIN_LINE[:4])
+    world.play(other, MAIN_LINE[:5])
+    for manifest in (world.head(other)["facts"]["manifest"], world.head(batch)["facts"]["inventory"]):
+        with pytest.raises(Refused, match="the report was refused"):
+            world.report(batch, "Ready for review", manifest=manifest)
+    world.label(batch)
+    second = world.head(batch)["form"]["output"] + "second.manifest"
+    world.put(second, world.labels(batch), who="data")
+    with pytest.raises(Refused, match="with another manifest"):
+        world.report(batch, "Ready for review", manifest=second)
+
+
 def test_the_token_of_a_parked_execution_is_shown_to_nobody(world: World) -> None:
     batch = world.create()
     world.play(batch, MAIN_LINE[:2])

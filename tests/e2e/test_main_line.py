@@ -145,10 +145,10 @@ def test_a_batch_can_be_paused_and_resumed_where_it_was(world: World) -> None:
     world.play(batch, MAIN_LINE[:4])
     world.call("requester", "batch.pause", batch)
     world.handled(batch)
+    manifest = f"s3://{world.buckets[PROJECT]}/labels/{batch}/round-1/output.manifest"
+    world.put(manifest, world.labels(batch), who="data")
     with pytest.raises(Refused, match="cannot follow 'Paused'"):
-        world.report(
-            batch, "Ready for review", manifest=f"s3://{world.buckets[PROJECT]}/labels/{batch}/inventory.jsonl"
-        )
+        world.report(batch, "Ready for review")
     world.call("requester", "batch.resume", batch)
     world.label(batch)
     world.reached(batch, 7, "Ready for review")

@@ -354,13 +354,18 @@ def test_a_field_that_is_null_is_one_that_is_left_out(world: World) -> None:
             {"input": "s3://data/raw/", "output": "s3://pictures/raw/"},
             [("output", "must lie in a prefix that this project writes")],
         ),
-        ({"input": "s3://data/raw/", "output": "s3://data/labels/1"}, [("output", "a prefix that ends in /")]),
+        *(
+            (
+                {"input": "s3://data/raw/", "output": f"s3://data/labels/{folder}"},
+                [("output", "one folder right under a prefix of the project, ending in /")],
+            )
+            for folder in ("1", "", "one/inside-another/", "gtplus/", "one/gtplus/")
+        ),
         (
             {"input": "s3://other/", "output": "s3://data/x"},
             [
                 ("input", "must lie in a prefix that this project reads"),
                 ("output", "must lie in a prefix that this project writes"),
-                ("output", "a prefix that ends in /"),
             ],
         ),
     ],
@@ -420,7 +425,7 @@ def test_verdicts_are_kept_as_a_file_and_named_on_the_batch(world: World) -> Non
     code, answer = world.call(f"POST /review/{BATCH}/review", {"verdicts": verdicts}, who="rev")
     uri = answer["facts"]["verdicts"]
     assert code == 200
-    assert uri.startswith("s3://data/labels/digits/round-1/reviews/")
+    assert uri.startswith("s3://data/labels/digits/gtplus/round-1/reviews/")
     assert world.s3.files[uri] == {"version": 1, "round": 1, "verdicts": verdicts}
 
 
@@ -435,7 +440,7 @@ def test_a_batch_is_shown_with_whom_it_waits_for_and_what_the_caller_can_do(worl
 
 def test_a_sample_is_shown_with_links_while_it_can_be_reviewed(world: World) -> None:
     world.created()
-    uri = "s3://data/labels/digits/round-1/sample.jsonl"
+    uri = "s3://data/labels/digits/gtplus/round-1/sample.jsonl"
     world.s3.files[uri] = [{"object": "s3://data/raw/1", "label": 1}, {"object": "inline", "label": 2}]
     sample = {"uri": uri, "round": 1, "seed": "s", "method": "simple random"}
     world.put("Ready for review", sample=sample)

@@ -121,7 +121,7 @@ def test_the_rework_list_is_that_of_the_rejected_round_also_where_an_operator_se
     """The handler of that status puts it into the work order."""
     table.now |= {"status": "Sent for rework", "seq": 8, "round": 2}
     assert rejected.handler(EVENT, None) == {"outcome": "superseded"}
-    uri = "s3://data/labels/b/round-1/rework.jsonl"
+    uri = "s3://data/labels/b/gtplus/round-1/rework.jsonl"
     assert table.now["facts"]["rework"] == uri
     assert s3.written[uri] == [{"source-ref": "s3://data/raw/1", "reason": "blurred"}]
 

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 from gtplus_runtime import aws
 from gtplus_runtime.commands import Actor, Command, decide_batch, decide_project, refuse_batches
 from gtplus_runtime.forms import check_form, check_name, parse_body
-from gtplus_runtime.handling import store
+from gtplus_runtime.handling import round_manifest, store
 from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, ProjectStatus
 from gtplus_runtime.log import log
 from gtplus_runtime.objects import Objects
-from gtplus_runtime.places import Limits, Place, find_place
+from gtplus_runtime.places import OURS, Limits, Place, check_output, find_place
 from gtplus_runtime.problems import Problem, Refused, counted, shown
 from gtplus_runtime.routes import BY_KEY, Route
 from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
@@ -118,7 +118,7 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
         key=Key(names.get("project", ""), names.get("batch")),
         actor=_actor(event["requestContext"], duty),
         body=body,
-        command_key=headers.get("idempotency-key", request)[:200],
+        command_key=(headers.get("idempotency-key") or request)[:200],
         start=int(start),
         store=store(),
     )
@@ -314,9 +314,7 @@ def _before_create(call: Call) -> dict[str, Any]:
     first = next(f"s3://{grant.bucket}/{prefix}" for grant in place.grants for prefix in grant.write)
     form.setdefault("output", f"{first}{call.key.batch}/")
     form.setdefault("labelAttribute", "label")
-    problems = place.check_uri("input", form["input"], "read") + place.check_uri("output", form["output"], "write")
-    if not form["output"].endswith("/"):
-        problems.append(Problem("output", "a prefix that ends in /", form["output"], "add the /"))
+    problems = place.check_uri("input", form["input"], "read") + check_output(place, form["output"])
     if problems:
         raise Refused(400, f"batch {call.key.batch!r} was not created: {counted(problems)}", problems)
     return form
@@ -334,9 +332,13 @@ def _before_report(call: Call) -> dict[str, Any]:
         return data
     place = call.place()
     head = _found(call)
-    data.setdefault("manifest", f"{head['form']['output']}round-{head['round']}/output.manifest")
-    problems = place.check_uri("manifest", data["manifest"], "write")
-    if not problems and call.objects(place).find(data["manifest"]) is None:
+    output = head["form"]["output"]
+    data.setdefault("manifest", round_manifest(output, head["round"]))
+    problems = []
+    if not data["manifest"].startswith(output) or data["manifest"].startswith(output + OURS):
+        rule = "lies in the batch's output location, and not among our files"
+        problems = [Problem("manifest", rule, data["manifest"], f"write it under {output}")]
+    elif call.objects(place).find(data["manifest"]) is None:
         problems = [Problem("manifest", "must lie there when it is reported", data["manifest"], "write it first")]
     if problems:
         raise Refused(400, "the report was refused", problems)
@@ -349,7 +351,7 @@ def _before_review(call: Call) -> dict[str, Any]:
     data = {name: value for name, value in call.body.items() if name != "verdicts"}
     # The verdicts are a list, and lists travel as S3 URIs; the name follows from the command, so a repeat overwrites
     # the same with the same.
-    name = f"round-{head['round']}/reviews/{fingerprint('', call.actor.id, call.body)[:16]}.json"
+    name = f"{OURS}round-{head['round']}/reviews/{fingerprint('', call.actor.id, call.body)[:16]}.json"
     uri = head["form"]["output"] + name
     call.objects(place).write_json(uri, {"version": 1, "round": head["round"], "verdicts": call.body["verdicts"]})
     return {**data, "verdicts": uri}

@@ -15,7 +15,7 @@ def handler(batch: Batch) -> None:
         "version": 1,
         "project": batch.key.project,
         "batch": batch.key.batch,
-        "manifest": batch.file("output.manifest"),
+        "manifest": batch.delivery,
         "labelAttribute": batch.attribute,
         "objects": batch.head["objects"],
         "rounds": batch.round,
