@@ -250,9 +250,7 @@ class DataAccessRole(Construct):
         Raises:
             ValueError: as for a new one, and for an ARN that is no role's.
         """
-        if not Token.is_unresolved(role_arn) and not re.fullmatch(
-            r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+", role_arn
-        ):
+        if not Token.is_unresolved(role_arn) and not _ROLE_ARN.fullmatch(role_arn):
             mend = "write e.g. arn:aws:iam::123456789012:role/Labeling"
             raise_all("DataAccessRole", [Problem('"role_arn"', "the ARN of a role", shown(role_arn), mend)])
         return _BroughtRole(scope, id, role_arn=role_arn, grants=grants, provider=provider)
