@@ -29,8 +29,6 @@ from gtplus_runtime.revocation import (
 DATA_POLICY = "Data"
 """The inline policy that the construct writes the grants to."""
 
-SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
-
 
 @dataclass
 class BucketAccess:
@@ -200,7 +198,7 @@ class AccessControl:
         guards = [
             statement
             for statement in policy["Statement"]
-            if statement["Effect"] == "Deny" and "NotAction" in statement and self._names_role(statement)
+            if statement["Effect"] == "Deny" and "NotResource" in statement and self._names_role(statement)
         ]
         return BucketAccess(grant, revoked, statement_id(self.place.data_role_arn) in ids, bool(guards))
 

@@ -14,13 +14,11 @@ from constructs import Construct
 
 from gtplus_constructs._sizes import MAX_ROLE_BYTES, rendered_size
 from gtplus_constructs._validation import check_disjoint, check_prefixes, raise_all
+from gtplus_constructs.bucket import DATA_ROLES, SERVICE_ACTIONS, LabelingBucket
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_runtime import revocation
 from gtplus_runtime.places import OURS
 from gtplus_runtime.problems import Problem, shown
-
-SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
-"""What the service's page "Create a project" asks of the role, and nothing else; no delete."""
 
 _ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
@@ -306,7 +304,7 @@ class DataAccessRole(Construct):
         stack = Stack.of(self)
         # A path of its own, so that the bucket can name the role without a reference to it: a reference would be a
         # cycle where the bucket is of another stack, and a token in the statements for a bucket that is not ours.
-        path = f"gtplus/data/{self._short}"
+        path = f"{DATA_ROLES}{self._short}"
         role = iam.Role(
             self,
             "Role",
@@ -348,12 +346,17 @@ class DataAccessRole(Construct):
                 f"its policy: {_as_json(stack, statements)}",
             )
             return
+        if isinstance(grant.bucket, LabelingBucket) and f"/{DATA_ROLES}" in self._pattern:
+            # Our bucket holds every data role of ours to the four actions, and lets in only those that it is told of.
+            grant.bucket.admit(self._pattern)
+            statements = statements[1:]
         added = [grant.bucket.add_to_resource_policy(statement).statement_added for statement in statements]
         if not all(added):
             Annotations.of(self).add_warning_v2(
                 "gtplus:BucketPolicyNotOurs",
                 f"The bucket of grant {index} is not of this app, so its policy cannot be written here: without these "
-                f"statements a policy attached to the role later could widen it. Add them: "
+                f"statements a policy attached to the role later could widen it (a LabelingBucket of another app must "
+                f"admit the role, too: bucket.admit(...)). Add them: "
                 f"{_as_json(stack, statements)}",
             )
 

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import jsii
-from aws_cdk import Duration, RemovalPolicy, Stack, Token
+from aws_cdk import Duration, IStableListProducer, Lazy, RemovalPolicy, Stack, Token
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IValidation
@@ -15,6 +17,12 @@ from gtplus_constructs._validation import raise_all
 from gtplus_runtime.problems import Problem, shown
 
 _ORIGIN = re.compile(r"https://[^/\s*?#]+")
+
+SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
+"""What the service's page "Create a project" asks of the role, and nothing else; no delete."""
+
+DATA_ROLES = "gtplus/data/"
+"""The path of the data roles that this library makes: by it a bucket knows them all, without a reference to any."""
 
 
 class LabelingBucket(s3.Bucket):
@@ -92,11 +100,46 @@ class LabelingBucket(s3.Bucket):
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )
         self.node.add_validation(_PolicySize(self))
+        self._admitted: list[str] = []
+        self._guard()
         if encryption_key is None and isinstance(self.encryption_key, kms.Key):
             key = self.encryption_key.node.default_child
             assert isinstance(key, kms.CfnKey)
             key.enable_key_rotation = True
             key.apply_removal_policy(policy)
+
+    def admit(self, role_pattern: str) -> None:
+        """Let a data role of this library in; every other one is denied this bucket, whatever it is allowed elsewhere.
+
+        Args:
+            role_pattern: a pattern of ARNs that matches the role alone.
+        """
+        self._admitted.append(role_pattern)
+
+    def _guard(self) -> None:
+        stack = Stack.of(self)
+        every = stack.format_arn(service="iam", region="", resource="role", resource_name=f"{DATA_ROLES}*")
+        # A list of conditions cannot be empty; this one matches no role.
+        nobody = stack.format_arn(service="iam", region="", resource="role", resource_name=f"{DATA_ROLES}nobody/")
+        admitted = Lazy.list(cast(IStableListProducer, _Admitted([nobody], self._admitted)))
+        everything = [self.bucket_arn, self.arn_for_objects("*")]
+        roles = {"ArnLike": {"aws:PrincipalArn": every}}
+        for sid, statement in (
+            ("OnlyTheServicesActions", {"not_actions": list(SERVICE_ACTIONS), "conditions": roles}),
+            (
+                "OnlyGrantedDataRoles",
+                {"actions": ["s3:*"], "conditions": {**roles, "ArnNotLike": {"aws:PrincipalArn": admitted}}},
+            ),
+        ):
+            self.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    resources=everything,
+                    **statement,  # type: ignore[arg-type]
+                )
+            )
 
     def object(self, key: str) -> str:
         """The ARN of an object, or of many with `*`.
@@ -105,6 +148,17 @@ class LabelingBucket(s3.Bucket):
             key: its key.
         """
         return self.arn_for_objects(key)
+
+
+@jsii.implements(IStableListProducer)
+class _Admitted:
+    """The data roles that a bucket admits, as they are known at the end of the synth."""
+
+    def __init__(self, first: list[str], later: list[str]) -> None:
+        self._first, self._later = first, later
+
+    def produce(self) -> list[str]:
+        return [*self._first, *sorted(self._later)]
 
 
 @jsii.implements(IValidation)
@@ -122,5 +176,5 @@ class _PolicySize:
         if size <= MAX_BUCKET_BYTES:
             return []
         mend = "give some of its projects a bucket of their own, or name fewer, wider prefixes"
-        rule = f"the policy of a bucket has at most {MAX_BUCKET_BYTES:,} bytes, which holds about 13 projects"
+        rule = f"the policy of a bucket has at most {MAX_BUCKET_BYTES:,} bytes, which holds about 16 projects"
         return [f"{self._bucket.node.path}: {rule} (this one has about {size:,}); {mend}"]

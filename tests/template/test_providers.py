@@ -260,8 +260,8 @@ def test_more_projects_than_a_buckets_policy_holds_fail_synth_with_what_to_do() 
     assert "a bucket of their own" in str(refusal.value)
 
 
-def test_a_dozen_projects_fit_a_bucket() -> None:
-    with_projects(12).app.synth()
+def test_sixteen_projects_fit_a_bucket() -> None:
+    with_projects(16).app.synth()
 
 
 def test_a_permissions_boundary_reaches_every_role() -> None:
@@ -272,6 +272,51 @@ def test_a_permissions_boundary_reaches_every_role() -> None:
     roles = assertions.Template.from_stack(scene.stack).find_resources("AWS::IAM::Role")
     assert len(roles) > 5
     assert all("PermissionsBoundary" in role["Properties"] for role in roles.values())
+
+
+def test_a_data_role_that_somebody_widens_reaches_no_other_bucket_of_the_app() -> None:
+    scene = Scene()
+    project = scene.project()
+    other = LabelingBucket(scene.stack, "Other")
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    role = Access.from_stack(scene.stack).with_identity_policy(project.role, wide).of(project.role)
+    role.can("s3:GetObject", scene.bucket.object("raw/1"))
+    for bucket, key in ((other, "raw/1"), (scene.bucket, "elsewhere/1")):
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:GetObjectAcl"):
+            role.cannot(action, bucket.object(key))
+    role.cannot("s3:DeleteObject", scene.bucket.object("raw/1"))
+    role.cannot("s3:PutBucketPolicy", scene.bucket.bucket_arn)
+
+
+def someones_role(scene: Scene) -> None:
+    """A data role as another app makes it."""
+    people = iam.AccountRootPrincipal()
+    iam.Role(scene.stack, "Theirs", role_name="Role", path="/gtplus/data/theirs/", assumed_by=people)
+
+
+def test_a_data_role_of_another_app_is_let_in_once_it_is_admitted() -> None:
+    scene = Scene()
+    elsewhere = cdk.Stack(cdk.App(), "Elsewhere", env=cdk.Environment(account=ACCOUNT, region="us-east-1"))
+    imported = s3.Bucket.from_bucket_name(elsewhere, "Data", "the-data")
+    DataAccessRole(elsewhere, "Role", grants=DataGrant(imported, read="raw/", write="labels/"))
+    found = assertions.Annotations.from_stack(elsewhere).find_warning("*", assertions.Match.any_value())
+    (warning,) = [str(m.entry.data) for m in found if "gtplus:BucketPolicyNotOurs" in str(m.entry.data)]
+    assert "bucket.admit(" in warning
+    arn = f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/theirs/Role"
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.Role(
+        scene.stack, "Theirs", role_name="Role", path="/gtplus/data/theirs/", assumed_by=iam.AccountRootPrincipal()
+    )
+    denied = Access.from_stack(scene.stack).with_identity_policy(arn, wide)
+    denied.of(arn).cannot("s3:GetObject", scene.bucket.object("raw/1"))
+
+    scene = Scene()
+    scene.bucket.admit(f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/theirs/*")
+    iam.Role(
+        scene.stack, "Theirs", role_name="Role", path="/gtplus/data/theirs/", assumed_by=iam.AccountRootPrincipal()
+    )
+    admitted = Access.from_stack(scene.stack).with_identity_policy(arn, wide)
+    admitted.of(arn).can("s3:GetObject", scene.bucket.object("raw/1"))
 
 
 class TestThePeople:
