@@ -1,6 +1,7 @@
 """The main job, end to end, in the local cloud: a real deploy, a real batch, real images, simulated labelers."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -204,6 +205,7 @@ class Demo:
         head = client.call("batch.show", project=PROJECT, batch=NAME)
         events = client.call("batch.history", project=PROJECT, batch=NAME)["events"]
         s3 = sessions["requester"].client("s3")
+        shutil.rmtree(output, ignore_errors=True)  # of an earlier run, which may have had more rounds
         copy_results(s3, bucket, f"labels/{NAME}/", output / "labels")
         rounds = {
             number: (output / "labels" / f"round-{number}" / "output.manifest").read_bytes().splitlines()

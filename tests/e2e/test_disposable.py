@@ -38,6 +38,34 @@ def test_every_execution_stopped_in_mid_batch_and_nothing_is_lost(world: World) 
     assert last["status"] == "SUCCEEDED"
 
 
+def test_every_execution_of_the_workspace_stopped_at_one_moment_and_every_batch_goes_on(world: World) -> None:
+    """Batches at every stage of the way, some with work pending; then nothing runs any more."""
+    batches = {world.create(): position for position in (2, 4, 5, 7, 9, 12)}
+    for batch, position in batches.items():
+        world.play(batch, REWORK[:position])
+    pending = world.create()
+    generations = {batch: world.head(batch)["generation"] for batch in batches}
+
+    pages = world.machine.get_paginator("list_executions").paginate(
+        stateMachineArn=world.facts["stateMachine"], statusFilter="RUNNING"
+    )
+    running = [execution["executionArn"] for page in pages for execution in page["executions"]]
+    assert len(running) >= len(batches)
+    for arn in running:
+        world.machine.stop_execution(executionArn=arn, cause="the machine was lost")
+    assert world.reconcile()["rebuilt"] >= len(batches)
+
+    for batch, position in batches.items():
+        for offset, status in enumerate(REWORK[position:]):
+            world.play_next(batch, status)
+            world.reached(batch, position + offset + 1, status)
+        world.handled(batch)
+        assert world.statuses(batch) == world.first_runs(batch) == REWORK
+        assert world.head(batch)["generation"] > generations[batch]
+    world.reconcile()
+    world.reached(pending, 2, MAIN_LINE[1])
+
+
 def test_an_event_that_comes_while_no_execution_runs_is_handled_by_the_next(world: World) -> None:
     batch = world.create()
     world.play(batch, MAIN_LINE[:2])
