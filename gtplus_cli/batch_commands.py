@@ -10,7 +10,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from gtplus_cli.caller import Caller, command
-from gtplus_cli.render import batch_table, event_table, person, show_batch
+from gtplus_cli.render import batch_table, event_table, person, safe, show_batch
 from gtplus_runtime.forms import check_form, check_name
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
 from gtplus_runtime.manifest import Inventory
@@ -313,7 +313,7 @@ def _ask_verdicts(caller: Caller, objects: list[dict[str, Any]]) -> list[dict[st
     given = []
     for number, entry in enumerate(objects, start=1):
         caller.out.print(
-            f"\n[bold]{number} of {len(objects)}[/bold]  {entry['object']}  →  [bold]{entry['name']}[/bold]"
+            f"\n[bold]{number} of {len(objects)}[/bold]  {safe(entry['object'])}  →  [bold]{safe(entry['name'])}[/bold]"
         )
         if entry.get("url"):
             caller.out.print(f"[link={entry['url']}]open the object[/link]")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gtplus_cli.client import Unreachable
 from gtplus_runtime.problems import Refused
@@ -33,10 +34,10 @@ def guarded(run: Callable[[], object], console: Console) -> int:
         show_refusal(refused, console)
         return REFUSED
     except Unreachable as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        console.print(Text(str(error), style="red"))
         return NOT_REACHED
     except (ClientError, BotoCoreError) as error:
-        console.print(f"[red]AWS said no: {error}[/red]", highlight=False)
+        console.print(Text(f"AWS said no: {error}", style="red"))
         return NOT_REACHED
     except KeyboardInterrupt:
         console.print("stopped; nothing is half done, the same command goes on")
@@ -45,19 +46,19 @@ def guarded(run: Callable[[], object], console: Console) -> int:
         if os.environ.get(DEBUG):
             traceback.print_exc(file=sys.stderr)
         # Errors that know what to do about themselves say it; what is unexpected says how to see more.
-        console.print(f"[red]{type(error).__name__}: {error}[/red]", highlight=False, markup=True)
+        console.print(Text(f"{type(error).__name__}: {error}", style="red"))
         console.print(f"set {DEBUG}=1 to see where", style="dim")
         return REFUSED
 
 
 def show_refusal(refused: Refused, console: Console) -> None:
     """Show all that is wrong, each with its place, rule, value and mend."""
-    console.print(f"[red]{refused.summary}[/red]", highlight=False)
+    console.print(Text(refused.summary, style="red"))
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
     for _ in range(3):
         table.add_column(overflow="fold")
     for problem in refused.problems:
         value = f" ({problem.value})" if problem.value else ""
-        table.add_row(f"[bold]{problem.place}[/bold]", f"{problem.rule}{value}", problem.mend)
+        table.add_row(Text(problem.place, style="bold"), Text(f"{problem.rule}{value}"), Text(problem.mend))
     if refused.problems:
         console.print(table)

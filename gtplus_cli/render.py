@@ -6,12 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from gtplus_runtime.lifecycle import BATCH, PROJECT
 
 _STYLES = {"Data delivered": "green", "Accepted": "green", "Data transfer failed": "red", "Rejected": "red"}
 _SUFFIX = re.compile(r"[0-9A-F]{8}-[0-9A-Za-z]{8,}(?=/|$)")
+
+
+def safe(text: object) -> str:
+    """A text of somebody else's, as a terminal may show it: no markup of ours, no control characters."""
+    return escape("".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text)))
 
 
 def ago(at: str) -> str:
@@ -28,7 +34,7 @@ def ago(at: str) -> str:
 
 def person(actor: dict[str, Any]) -> str:
     """An actor, shortened to what people recognise: without the suffix that CloudFormation gives to names."""
-    return _SUFFIX.sub("", actor["name"])
+    return safe(_SUFFIX.sub("", actor["name"]))
 
 
 def project_table(projects: Iterable[dict[str, Any]]) -> Table:
@@ -36,7 +42,7 @@ def project_table(projects: Iterable[dict[str, Any]]) -> Table:
     table = _table("Project", "Status", "Since", "Task type", "Requested by")
     for project in projects:
         form = project["form"]
-        requester = f"{form['firstName']} {form['lastName']}"
+        requester = safe(f"{form['firstName']} {form['lastName']}")
         table.add_row(project["project"], project["status"], ago(project["since"]), form["taskType"], requester)
     return table
 
@@ -47,8 +53,8 @@ def show_project(project: dict[str, Any], out: Console) -> None:
     grid = _grid()
     grid.add_row("project", f"[bold]{project['project']}[/bold]")
     grid.add_row("status", f"{project['status']} (since {ago(project['since'])}): {PROJECT[project['status']].meaning}")
-    grid.add_row("requester", f"{form['firstName']} {form['lastName']} <{form['businessEmail']}>")
-    grid.add_row("description", form["description"])
+    grid.add_row("requester", safe(f"{form['firstName']} {form['lastName']} <{form['businessEmail']}>"))
+    grid.add_row("description", safe(form["description"]))
     grid.add_row("task type", f"{form['taskType']}{', contains personal data' if form['containsPii'] else ''}")
     if not place["deployed"]:
         grid.add_row("place", "not deployed: add a LabelingProject of this id to the app")
@@ -81,15 +87,17 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
     """One batch: where it stands, since when, and whom it waits for."""
     facts, objects = batch["facts"], batch["objects"]
     grid = _grid()
-    grid.add_row("batch", f"[bold]{batch['project']}/{batch['batch']}[/bold]  {batch['form'].get('description', '')}")
+    grid.add_row(
+        "batch", f"[bold]{batch['project']}/{batch['batch']}[/bold]  {safe(batch['form'].get('description', ''))}"
+    )
     grid.add_row("status", f"[bold]{batch['status']}[/bold] since {ago(batch['since'])}, round {batch['round']}")
     grid.add_row("", batch["meaning"])
     if batch.get("waitsFor"):
         grid.add_row("waits for", f"whoever may {batch['waitsFor']}")
     if batch.get("next"):
         grid.add_row("you can", ", ".join(batch["next"]))
-    grid.add_row("input", batch["form"]["input"])
-    grid.add_row("output", batch["form"]["output"])
+    grid.add_row("input", safe(batch["form"]["input"]))
+    grid.add_row("output", safe(batch["form"]["output"]))
     if objects:
         names = {"toReview": "to review", "withFeedback": "with feedback"}
         grid.add_row("objects", ", ".join(f"{count} {names.get(name, name)}" for name, count in objects.items()))
@@ -100,11 +108,13 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
         )
     for name in ("reason", "problem", "report", "summary"):
         if facts.get(name):
-            grid.add_row(name, str(facts[name]))
+            grid.add_row(name, safe(facts[name]))
+    for problem in facts.get("labels", {}).get("problems", []):
+        grid.add_row("labels", f"not complete: {safe(problem)}")
     for problem in facts.get("delivery", {}).get("problems", []):
-        grid.add_row("delivery", f"not complete: {problem}")
+        grid.add_row("delivery", f"not complete: {safe(problem)}")
     if batch.get("failure"):
-        grid.add_row("[red]failure[/red]", f"{batch['failure']} (it is tried again by itself)")
+        grid.add_row("[red]failure[/red]", f"{safe(batch['failure'])} (it is tried again by itself)")
     out.print(grid)
 
 

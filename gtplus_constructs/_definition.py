@@ -104,7 +104,7 @@ def _park(status: Status, update: str, table: str) -> dict[str, Any]:
         "Arguments": _update_head(
             table,
             "SET #token = :token, parkedGeneration = :generation, handled = :seq, handledStatus = :status, "
-            "parkedAt = :now REMOVE failure, rebuilds",
+            "parkedAt = :now",
             {"#token": "token"},
             {":token": {"S": "{% $states.context.Task.Token %}"}},
         ),
@@ -123,7 +123,7 @@ def _end(status: Status, update: str, table: str) -> dict[str, Any]:
         "Arguments": _update_head(
             table,
             "SET handled = :seq, handledStatus = :status, parkedAt = :now, parkedGeneration = :generation "
-            "REMOVE #token, #open, failure, rebuilds",
+            "REMOVE #token, #open",
             {"#token": "token", "#open": "open"},
             {},
         ),
@@ -186,10 +186,11 @@ def _record_failure(update: str, table: str) -> dict[str, Any]:
     error = "$states.input.error"
     cause = f"$substring($string({error}.Cause), 0, 400)"
     failure = f"{{% $states.input.status & ': ' & {error}.Error & ': ' & {cause} %}}"
-    arguments = _update_head(table, "SET failure = :failure, failedAt = :now", {}, {":failure": {"S": failure}})
+    arguments = _update_head(
+        table, "SET failure = :failure, failedSeq = :seq, failedAt = :now", {}, {":failure": {"S": failure}}
+    )
     values = arguments["ExpressionAttributeValues"]
-    for unused in (":seq", ":status"):
-        del values[unused]
+    del values[":status"]
     return {
         "Type": "Task",
         "Comment": "The batch shows why it does not go on; the reconciler tries again.",

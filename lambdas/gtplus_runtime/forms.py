@@ -21,6 +21,9 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 MAX_BODY = 1_000_000
 """Bytes of a command's body. Lists of objects that are longer travel as S3 URIs."""
 
+MAX_PROBLEMS = 100
+"""Problems that one answer spells out: an answer must not be larger than what it answers."""
+
 MAX_VERDICTS = 2_000
 """Verdicts in one submission; a sample is never larger."""
 
@@ -131,7 +134,7 @@ def check_form(route: str, body: Mapping[str, Any]) -> list[Problem]:
                 problems.append(Problem(field.name, "required", "", f"give {field.help}"))
         else:
             problems += _check_field(field, value)
-    return problems
+    return problems[:MAX_PROBLEMS]
 
 
 def _check_field(field: Field, value: Any) -> list[Problem]:
@@ -207,7 +210,7 @@ def _check_verdicts(value: Any) -> list[Problem]:
             isinstance(reason, str) and (correct or reason.strip()) and len(reason) <= 1_000
         ):
             problems.append(Problem(f"{place}.reason", "1 to 1,000 characters", shown(reason), "say what is wrong"))
-    return problems[:100]
+    return problems
 
 
 def parse_body(text: str | bytes | None) -> dict[str, Any]:

@@ -149,7 +149,8 @@ class Coverage:
 
 def _value(coverage: Coverage, source: str) -> Any:
     label = coverage.labels.get(source)
-    return label.value if label else None
+    # As JSON: to Python, 1 and true are equal. With the name: it is what the reviewer was shown.
+    return (json.dumps(label.value, sort_keys=True), label.name) if label else None
 
 
 def _hashed(chunks: Iterable[bytes], digest: Any) -> Iterator[bytes]:

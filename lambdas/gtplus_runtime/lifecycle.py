@@ -187,7 +187,7 @@ def _batch_statuses() -> list[Status]:
     open_statuses = [
         Status(
             _B.REQUEST_SUBMITTED,
-            "The batch was submitted; its input is being checked.",
+            "The batch was submitted; its input is being checked, or it waits in line for its transfer.",
             {_B.DATA_TRANSFER_IN_PROGRESS: _WORKSPACE, _B.DATA_TRANSFER_FAILED: _WORKSPACE, **_STOPS},
         ),
         Status(

@@ -115,11 +115,17 @@ def check_output(place: Place, uri: str) -> list[Problem]:
         return problems
     bucket, key = split_uri(uri)
     folders = [key.removeprefix(p) for g in place.grants if g.bucket == bucket for p in g.write if key.startswith(p)]
-    if any(re.fullmatch(r"[^/]+/", folder) and folder != OURS for folder in folders):
+    # Our longest file name below it has about 70 bytes; a key has at most 1,024 ("Naming Amazon S3 objects").
+    fits = len(key.encode()) <= 900
+    if fits and any(re.fullmatch(r"[^/]+/", folder) and folder != OURS for folder in folders):
         return []
     first = place.grants[0]
     mend = f"write e.g. s3://{first.bucket}/{first.write[0] if first.write else ''}digits-001/"
-    return [Problem("output", "one folder right under a prefix of the project, ending in /", uri, mend)]
+    return [
+        Problem(
+            "output", "one folder right under a prefix of the project, ending in /, of at most 900 bytes", uri, mend
+        )
+    ]
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -59,6 +59,11 @@ def rebuild_wait(rebuilds: int) -> float:
     return 0.0 if rebuilds == 0 else min(60.0 * 2 ** min(rebuilds, 6), 3_600.0)
 
 
+def failures_in_a_row(head: Mapping[str, Any]) -> int:
+    """How many generations have failed since an event was last handled."""
+    return int(head.get("rebuilds", 0)) if head.get("rebuiltFor") == head["handled"] else 0
+
+
 def what_to_repair(
     head: Mapping[str, Any],
     execution: str | None,
@@ -86,5 +91,5 @@ def what_to_repair(
         if idle_seconds > STALL_SECONDS:
             return Repair.REBUILD
         return Repair.NUDGE if parked else Repair.NOTHING
-    wait = rebuild_wait(head.get("rebuilds", 0)) if execution in FAILURES else 0.0
+    wait = rebuild_wait(failures_in_a_row(head)) if execution in FAILURES else 0.0
     return Repair.REBUILD if since_rebuilt >= wait else Repair.NOTHING

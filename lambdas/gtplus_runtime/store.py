@@ -13,8 +13,8 @@ and, under keys of their own, `OUTPUT#<uri>` (which batch an output location bel
 
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
 and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`
-and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `nudgedAt`. So a park never collides with
-a command.
+and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `rebuiltFor`, `nudgedAt`. So a park never
+collides with a command.
 
 Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a transaction that
 meets another one on an item is cancelled with `TransactionConflict` and is tried again here ("Amazon DynamoDB
@@ -241,24 +241,33 @@ class Store:
             ExpressionAttributeValues={":at": {"S": at}},
         )
 
-    def raise_generation(self, key: Key, current: int, at: str, *, failed: bool) -> bool:
+    def raise_generation(
+        self, key: Key, current: int, at: str, *, failed: bool, handled: int = 0, failures: int = 0
+    ) -> bool:
         """Begin a new generation, which a new execution follows; False where somebody else has done so.
 
         Args:
             key: the batch.
             current: the generation seen; only that one is followed.
             at: the time.
-            failed: whether the last one failed, which is counted until the next park.
+            failed: whether the last one failed.
+            handled: the last event handled: failures are counted as long as it stays.
+            failures: how many failed in a row before this one.
         """
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=_key(key.pk, HEAD),
-                UpdateExpression="SET generation = :next, rebuiltAt = :at, "
-                "rebuilds = if_not_exists(rebuilds, :zero) + :failed",
+                UpdateExpression="SET generation = :next, rebuiltAt = :at, rebuilds = :failures, rebuiltFor = :handled",
                 ConditionExpression="generation = :current",
                 ExpressionAttributeValues=_pack(
-                    {":next": current + 1, ":current": current, ":at": at, ":zero": 0, ":failed": int(failed)}
+                    {
+                        ":next": current + 1,
+                        ":current": current,
+                        ":at": at,
+                        ":failures": failures + int(failed),
+                        ":handled": handled,
+                    }
                 ),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
@@ -439,7 +448,11 @@ _PUBLIC = (
 
 def public(head: Mapping[str, Any]) -> dict[str, Any]:
     """What a caller of the API may see of a head: never the parked token."""
-    return {name: head[name] for name in _PUBLIC if head.get(name) is not None}
+    shown = {name: head[name] for name in _PUBLIC if head.get(name) is not None}
+    # A failure is that of one event: once it is handled, it is over.
+    if head.get("failedSeq", 0) <= head.get("handled", 0):
+        shown.pop("failure", None)
+    return shown
 
 
 def fingerprint(verb: str, actor: str, data: Mapping[str, Any]) -> str:

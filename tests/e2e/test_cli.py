@@ -104,6 +104,20 @@ def test_what_is_refused_says_what_to_do_and_shows_no_traceback(
     assert "Traceback" not in told.stderr + told.stdout
 
 
+def test_what_others_wrote_is_shown_as_it_is_and_breaks_nothing(world: World) -> None:
+    batch = world.create(description="[/] [bold]not ours[/bold]")
+    world.reached(batch, 2, MAIN_LINE[1])
+    world.report(batch, "Data transfer failed", reason="[/red] \x1b[31m and [link=x]")
+    for verb in ("show", "history"):
+        shown = gtplus(world, "batch", verb, f"{PROJECT}/{batch}")
+        assert shown.returncode == 0, shown.stderr
+        assert "\x1b[31m" not in shown.stdout
+    assert "[/red]" in gtplus(world, "batch", "show", f"{PROJECT}/{batch}").stdout
+    refused = gtplus(world, "batch", "show", f"{PROJECT}/[/]")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+
+
 def test_without_credentials_or_a_profile_of_that_name_it_says_so(world: World) -> None:
     told = gtplus(world, "batch", "list", PROJECT, profile="nobody")
     assert told.returncode == 3

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.exceptions import ClientError
 
 from gtplus_runtime.problems import Refused
 from gtplus_runtime.store import Key
@@ -239,3 +240,40 @@ def test_the_same_request_gives_the_same_batch_and_another_one_is_refused(world:
         world.create(name="same", description="another")
     with pytest.raises(Refused, match="another batch has this output location"):
         world.create(name="other", output=f"s3://{world.buckets[PROJECT]}/labels/same/")
+
+
+def test_a_handler_that_fails_is_shown_and_tried_again_more_and_more_seldom(world: World) -> None:
+    """What it needs is gone; each generation parks at the last event handled, wakes, and fails anew."""
+    batch = world.create()
+    world.play(batch, MAIN_LINE[:2])
+    world.handled(batch)
+    inventory = world.head(batch)["facts"]["inventory"]
+    kept = world.get(inventory)
+    bucket, _, key = inventory.removeprefix("s3://").partition("/")
+    s3 = world.root.client("s3")
+    s3.delete_object(Bucket=bucket, Key=key)
+    world.report(batch, "Data received")
+
+    def failed() -> bool:
+        try:
+            return bool(world.machine.describe_execution(executionArn=world.execution_arn(batch))["status"] == "FAILED")
+        except ClientError:
+            return False  # it has not begun
+
+    eventually(failed, "the failure", seconds=60)
+    assert "Data received" in world.call("requester", "batch.show", batch)["failure"]
+    world.reconcile()
+    assert world.head(batch)["generation"] == 2
+    eventually(failed, "the second failure", seconds=60)
+    world.reconcile()
+    world.reconcile()
+    # One failure after a rebuild: the next rebuild waits, and the batch still says why.
+    assert world.head(batch)["generation"] == 2
+    assert world.head(batch)["rebuilds"] == 1
+    assert "Data received" in world.call("requester", "batch.show", batch)["failure"]
+
+    s3.put_object(Bucket=bucket, Key=key, Body=kept.encode())
+    world.store.raise_generation(Key(PROJECT, batch), 2, world.head(batch)["since"], failed=False)
+    world.handled(batch)
+    assert "failure" not in world.call("requester", "batch.show", batch)
+    assert world.first_runs(batch) == MAIN_LINE[:3]

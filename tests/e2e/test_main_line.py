@@ -140,6 +140,45 @@ def test_an_incomplete_delivery_is_not_delivered_and_says_why(world: World) -> N
     world.reached(batch, 10, "Data delivered")
 
 
+def test_labels_that_are_not_complete_can_be_rejected_and_never_accepted(world: World) -> None:
+    batch = world.create(objects=3)
+    world.play(batch, MAIN_LINE[:4])
+    world.label(batch, leave_out=1)
+    world.handled(batch, 5)
+    with pytest.raises(Refused, match="not complete cannot be accepted") as refusal:
+        world.call("reviewer", "batch.accept", batch)
+    assert refusal.value.problems[0].rule == "must be complete"
+    assert refusal.value.problems[0].value == "objects without a line: 1"
+    world.call("reviewer", "batch.reject", batch, reason="one is missing")
+    world.reached(batch, 7, "Sent for rework")
+    world.label(batch)
+    world.handled(batch, 8)
+    world.call("reviewer", "batch.accept", batch)
+    world.reached(batch, 10, "Ready for delivery")
+
+
+def delivery_problems(world: World, batch: str) -> list[str]:
+    """Why a batch is not delivered, as far as it is known."""
+    return list(world.head(batch)["facts"].get("delivery", {}).get("problems", []))
+
+
+def test_a_delivery_that_says_the_same_in_other_words_is_not_the_accepted_one(world: World) -> None:
+    batch = world.create(objects=1)
+    world.play(batch, MAIN_LINE[:9])
+    world.handled(batch)
+    accepted = world.labels(batch)
+    delivery = world.head(batch)["form"]["output"] + "output.manifest"
+    for changed in (accepted.replace('"label": 0', '"label": false'), accepted.replace('"text"', '"other"', 1)):
+        assert changed != accepted
+        world.put(delivery, "", who="data")
+        eventually(lambda: "objects without a line: 1" in delivery_problems(world, batch), "none")
+        world.put(delivery, changed, who="data")
+        expected = ["labels that are not the accepted ones: 1"]
+        eventually(lambda expected=expected: delivery_problems(world, batch) == expected, "why")  # type: ignore[misc]
+    world.put(delivery, accepted, who="data")
+    world.reached(batch, 10, "Data delivered")
+
+
 def test_a_batch_can_be_paused_and_resumed_where_it_was(world: World) -> None:
     batch = world.create()
     world.play(batch, MAIN_LINE[:4])

@@ -357,7 +357,7 @@ def test_a_field_that_is_null_is_one_that_is_left_out(world: World) -> None:
         *(
             (
                 {"input": "s3://data/raw/", "output": f"s3://data/labels/{folder}"},
-                [("output", "one folder right under a prefix of the project, ending in /")],
+                [("output", "one folder right under a prefix of the project, ending in /, of at most 900 bytes")],
             )
             for folder in ("1", "", "one/inside-another/", "gtplus/", "one/gtplus/")
         ),

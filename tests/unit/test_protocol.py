@@ -17,6 +17,7 @@ from gtplus_runtime.protocol import (
     Following,
     Repair,
     execution_name,
+    failures_in_a_row,
     rebuild_wait,
     what_to_do,
     what_to_repair,
@@ -102,9 +103,15 @@ def test_what_the_reconciler_does(state: dict[str, Any], execution: str | None, 
     assert what_to_repair(state, execution, idle_seconds=idle) is repair
 
 
+def test_failures_are_counted_until_the_next_event_is_handled() -> None:
+    failed_at_an_earlier_event = head(rebuilds=9, rebuiltFor=1)
+    assert failures_in_a_row(failed_at_an_earlier_event) == 0
+    assert what_to_repair(failed_at_an_earlier_event, "FAILED", idle_seconds=0, since_rebuilt=1) is Repair.REBUILD
+
+
 @pytest.mark.parametrize("execution", ["FAILED", "TIMED_OUT"])
 def test_after_a_failure_a_rebuild_waits_longer_each_time(execution: str) -> None:
-    failed_twice = head(rebuilds=2)
+    failed_twice = head(rebuilds=2, rebuiltFor=2)
     assert what_to_repair(failed_twice, execution, idle_seconds=0, since_rebuilt=239) is Repair.NOTHING
     assert what_to_repair(failed_twice, execution, idle_seconds=0, since_rebuilt=240) is Repair.REBUILD
     assert [rebuild_wait(n) for n in range(8)] == [0, 120, 240, 480, 960, 1920, 3600, 3600]

@@ -113,12 +113,13 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
     if problems:
         raise Refused(400, f"{route.name} was refused: {counted(problems)}", problems)
     request = event["requestContext"]["requestId"]
+    actor = _actor(event["requestContext"], duty)
     return Call(
         route=route,
         key=Key(names.get("project", ""), names.get("batch")),
-        actor=_actor(event["requestContext"], duty),
+        actor=actor,
         body=body,
-        command_key=(headers.get("idempotency-key") or request)[:200],
+        command_key=f"{actor.id}/{(headers.get('idempotency-key') or request)[:200]}",
         start=int(start),
         store=store(),
     )
@@ -357,6 +358,22 @@ def _before_review(call: Call) -> dict[str, Any]:
     return {**data, "verdicts": uri}
 
 
+def _before_accept(call: Call) -> dict[str, Any]:
+    head = _found(call)
+    labels = head["facts"].get("labels")
+    if head["status"] in (BatchStatus.READY_FOR_REVIEW, BatchStatus.REVIEW_COMPLETE):
+        if labels is None or labels["round"] != head["round"]:
+            problem = Problem(
+                "status", "the labels of this round are read first", head["status"], "try again in a moment"
+            )
+            raise Refused(409, "the labels are being read", [problem])
+        if labels["problems"]:
+            # An acceptance is for good, and what is not complete can never be delivered.
+            problems = [Problem("labels", "must be complete", each, "reject the round") for each in labels["problems"]]
+            raise Refused(409, "labels that are not complete cannot be accepted", problems)
+    return dict(call.body)
+
+
 _BEFORE: dict[str, Callable[[Call], dict[str, Any]]] = {
     "project.request": _before_request,
     "project.approve": _before_approve,
@@ -364,4 +381,5 @@ _BEFORE: dict[str, Callable[[Call], dict[str, Any]]] = {
     "batch.create": _before_create,
     "batch.report": _before_report,
     "batch.review": _before_review,
+    "batch.accept": _before_accept,
 }

@@ -24,6 +24,6 @@ def handler(batch: Batch) -> None:
             "toReview": len(sample),
             "withFeedback": 0,
         },
-        labels=coverage.summary(),
+        labels={**coverage.summary(), "round": batch.round},
         sample={"uri": uri, "round": batch.round, "size": len(sample), "method": "simple random", "seed": seed},
     )

@@ -17,7 +17,7 @@ from gtplus_runtime import aws
 from gtplus_runtime.handling import promote, store
 from gtplus_runtime.log import log
 from gtplus_runtime.places import find_place
-from gtplus_runtime.protocol import FAILURES, RUNNING, Repair, execution_name, what_to_repair
+from gtplus_runtime.protocol import FAILURES, RUNNING, Repair, execution_name, failures_in_a_row, what_to_repair
 from gtplus_runtime.store import Key, Store
 
 
@@ -71,7 +71,14 @@ def _mend(table: Store, key: Key) -> Repair:
         if status == RUNNING:
             # Stopped before the generation is raised: after a crash in between it is found dead, never forgotten.
             machine.stop_execution(executionArn=arn, cause="superseded by a newer generation")
-        table.raise_generation(key, head["generation"], aws.timestamp(), failed=status in FAILURES)
+        table.raise_generation(
+            key,
+            head["generation"],
+            aws.timestamp(),
+            failed=status in FAILURES,
+            handled=head["handled"],
+            failures=failures_in_a_row(head),
+        )
     if repair is not Repair.NOTHING:
         log("batch mended", project=key.project, batch=key.batch, generation=head["generation"], outcome=repair.value)
     return repair
