@@ -39,6 +39,10 @@ def guarded(run: Callable[[], object], console: Console) -> int:
     except (ClientError, BotoCoreError) as error:
         console.print(Text(f"AWS said no: {error}", style="red"))
         return NOT_REACHED
+    except ModuleNotFoundError as error:
+        extra = "pip install 'gtplus-constructs[local]'"
+        console.print(Text(f"this command needs more than is installed ({error.name}): {extra}", style="red"))
+        return REFUSED
     except KeyboardInterrupt:
         console.print("stopped; nothing is half done, the same command goes on")
         return 130

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gtplus_runtime.problems import Problem, Refused
+
 app = typer.Typer(no_args_is_help=True, help="An AWS account on this machine, with your app deployed into it.")
 
 STATE = Path(".local") / "up"
@@ -26,6 +28,7 @@ def up(
     """Start the local cloud, or deploy anew into the one that runs, and leave it running."""
     from gtplus_cli.local import LocalCloud, Toolchain, deploy
 
+    find_app(folder)
     out = Console(highlight=False)
 
     def announce(step: str, seconds: float | None) -> None:
@@ -84,6 +87,17 @@ def env() -> None:
     for variable, value in ours.items():
         if variable != "AWS_PROFILE":
             typer.echo(f"export {variable}={shlex.quote(value)}")
+
+
+def find_app(folder: Path) -> None:
+    """Refuse a folder without an app before anything is started.
+
+    Raises:
+        Refused: there is no `app.py`.
+    """
+    if not (folder / "app.py").is_file():
+        problem = Problem("--app", "a folder with an app.py", str(folder.absolute()), "go there, or name it with --app")
+        raise Refused(400, "there is no app to deploy", [problem])
 
 
 def profile_name(output: str) -> str:

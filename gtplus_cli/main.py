@@ -39,6 +39,7 @@ def demo(
     """Run the main job in the local cloud: from a real deploy to delivered labels. The labelers are simulated."""
     from gtplus_cli.demo import Demo
 
+    local_commands.find_app(folder)
     Demo(folder.absolute(), Console(), error_rate=error_rate, seed=seed).run()
 
 
