@@ -14,6 +14,7 @@ from gtplus_cli.local import LocalCloud, Toolchain
 from gtplus_runtime.commands import WORKSPACE, Actor, Command, Event, Superseded, decide_batch, decide_project
 from gtplus_runtime.lifecycle import Duty
 from gtplus_runtime.problems import Refused
+from gtplus_runtime.protocol import failures_in_a_row
 from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
 
 pytestmark = pytest.mark.xdist_group("store")
@@ -372,7 +373,7 @@ def park(client: Any, key: Key, *, generation: int, handled: int) -> None:
     client.update_item(
         TableName="batches",
         Key={"pk": {"S": key.pk}, "sk": {"S": "HEAD"}},
-        UpdateExpression="SET #token = :token, parkedGeneration = :generation, handled = :handled REMOVE rebuilds",
+        UpdateExpression="SET #token = :token, parkedGeneration = :generation, handled = :handled",
         ConditionExpression="generation = :generation",
         ExpressionAttributeNames={"#token": "token"},
         ExpressionAttributeValues={
@@ -418,17 +419,27 @@ def test_a_generation_is_raised_once_by_however_many(store: Store, project: str)
     assert (head["generation"], head["rebuilds"], head["rebuiltAt"]) == (2, 1, AT)
 
 
-def test_rebuilds_after_failures_are_counted_until_the_next_park(store: Store, project: str, client: Any) -> None:
+def test_failures_are_counted_until_the_next_event_is_handled(store: Store, project: str, client: Any) -> None:
     key = create(store, project)
-    for generation, failed in ((1, True), (2, True), (3, False)):
-        store.raise_generation(key, generation, AT, failed=failed)
-    head = store.head(key)
-    assert head is not None
-    assert head["rebuilds"] == 2
+
+    def fail(generation: int) -> int:
+        head = store.head(key)
+        assert head is not None
+        before = failures_in_a_row(head)
+        store.raise_generation(key, generation, AT, failed=True, handled=head["handled"], failures=before)
+        head = store.head(key)
+        assert head is not None
+        return failures_in_a_row(head)
+
+    assert [fail(1), fail(2)] == [1, 2]
+    # Each generation parks first at the last event handled; that alone is no progress.
+    park(client, key, generation=3, handled=0)
+    assert fail(3) == 3
     park(client, key, generation=4, handled=1)
     head = store.head(key)
     assert head is not None
-    assert "rebuilds" not in head
+    assert failures_in_a_row(head) == 0
+    assert fail(4) == 1
 
 
 def test_a_park_and_a_note_take_nothing_from_a_command_that_comes_between(
