@@ -7,8 +7,13 @@ from typing import TypeAlias
 import aws_cdk as cdk
 import pytest
 
-from tests.access.town import FLAGS, PLACES, build
-from tests.access.world import World, names_of
+# So that a promise that is broken shows by which values.
+pytest.register_assert_rewrite(
+    *(f"tests.access.promises_{part}" for part in ("engine", "people", "roles", "storage")), "tests.access.promise"
+)
+
+from tests.access.town import FLAGS, PLACES, build  # noqa: E402
+from tests.access.world import World, names_of  # noqa: E402
 
 WorldOf: TypeAlias = Callable[..., World]
 

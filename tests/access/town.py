@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -55,7 +55,7 @@ def recommended_flags() -> dict[str, Any]:
     return flags
 
 
-FLAGS = {
+FLAGS: dict[str, Callable[[], dict[str, Any]]] = {
     # Strict, as `cdk.json` is here; among the recommended ones is another, which lets warnings be warnings.
     "no flags": lambda: {"@aws-cdk/core:strictCfnValidateErrors": True},
     "all flags": recommended_flags,

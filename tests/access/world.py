@@ -178,8 +178,22 @@ class World:
         return found
 
     def properties(self, kind: str) -> dict[str, Body]:
-        """The properties of the resources of a type."""
-        return {name: each.get("Properties", {}) for name, each in self.of_type(kind).items()}
+        """The properties of the resources of a type by logical id, with ARNs and names as the engine imagines them."""
+        return {name: self.resolved(each.get("Properties", {})) for name, each in self.of_type(kind).items()}
+
+    def one(self, kind: str) -> Body:
+        """The properties of the only resource of a type."""
+        (found,) = self.properties(kind).values()
+        return found
+
+    def resolved(self, value: Any) -> Any:
+        """A part of the template with its references resolved."""
+        return self._template.resolve(value)
+
+    def arn(self, word: str, kind: str | None = None) -> str:
+        """The ARN of what a word means, in a place or in the town."""
+        names = self.names.town if kind is None else self.names.places[kind]
+        return self.access.resource(names[word])
 
     # ---- words
 
@@ -286,6 +300,10 @@ class World:
             Template("Town", self.body, account=ACCOUNT, region=REGION).ref(self.names.town["the API's address"])
         )
 
+    @cached_property
+    def _template(self) -> Template:
+        return Template("Town", self.body, account=ACCOUNT, region=REGION)
+
     def ask(self, who: str, action: str, on: str, request: str, kind: str) -> Decision | None:
         """The answer to a question; None where it makes no sense in this kind of place."""
         thing = self.thing(on, kind)
@@ -295,21 +313,23 @@ class World:
 
     # ---- policies
 
-    def identity_documents(self) -> Iterator[tuple[str, Body]]:
-        """Every policy of roles, with the resource that holds it."""
+    def identity_statements(self) -> Iterator[tuple[str, Body]]:
+        """Every statement of the policies of roles, with the resource that holds it."""
         for name, role in self.properties("AWS::IAM::Role").items():
             for policy in role.get("Policies", []):
-                yield name, policy["PolicyDocument"]
+                yield from ((name, statement) for statement in statements(policy["PolicyDocument"]))
         for name, policy in self.properties("AWS::IAM::Policy").items():
-            yield name, policy["PolicyDocument"]
+            yield from ((name, statement) for statement in statements(policy["PolicyDocument"]))
 
-    def resource_documents(self) -> Iterator[tuple[str, Body]]:
-        """Every policy of buckets, queues, topics and keys, with the resource that holds it."""
-        for kind in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
-            for name, policy in self.properties(kind).items():
-                yield name, policy["PolicyDocument"]
+    def resource_statements(self) -> Iterator[tuple[str, str, Body]]:
+        """Every statement of the policies of resources, with what holds it and what it is attached to."""
+        for kind, attached in (("S3::Bucket", "Bucket"), ("SQS::Queue", "Queues"), ("SNS::Topic", "Topics")):
+            for name, policy in self.properties(f"AWS::{kind}Policy").items():
+                for statement in statements(policy["PolicyDocument"]):
+                    yield name, listed(policy[attached])[0], statement
         for name, key in self.properties("AWS::KMS::Key").items():
-            yield name, key["KeyPolicy"]
+            for statement in statements(key["KeyPolicy"]):
+                yield name, name, statement
 
 
 def statements(document: Body) -> list[Body]:

@@ -1,0 +1,88 @@
+"""Promises about people: the directory, its client and its groups."""
+
+from gtplus_runtime.lifecycle import TEAM_DUTIES
+from tests.access.promise import Promises, none_has
+from tests.access.world import World
+
+PROMISES = Promises()
+
+
+@PROMISES
+def people_are_invited_and_never_sign_up(world: World) -> None:
+    pool = world.one("AWS::Cognito::UserPool")
+    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+    none_has({"the pool": pool}, "LambdaConfig")
+
+
+@PROMISES
+def people_sign_in_with_a_one_time_code(world: World) -> None:
+    pool = world.one("AWS::Cognito::UserPool")
+    assert pool["MfaConfiguration"] == "ON"
+    assert pool["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
+
+
+@PROMISES
+def threats_are_stopped_and_not_only_counted(world: World) -> None:
+    pool = world.one("AWS::Cognito::UserPool")
+    assert pool["UserPoolTier"] == "PLUS"
+    assert pool["UserPoolAddOns"] == {"AdvancedSecurityMode": "ENFORCED"}
+
+
+@PROMISES
+def passwords_are_long_and_first_ones_short_lived(world: World) -> None:
+    policy = world.one("AWS::Cognito::UserPool")["Policies"]["PasswordPolicy"]
+    assert policy["MinimumLength"] >= 14
+    assert policy["TemporaryPasswordValidityDays"] == 1
+    assert all(policy[f"Require{kind}"] is True for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols"))
+
+
+@PROMISES
+def an_account_is_recovered_by_mail_and_an_address_is_one_person(world: World) -> None:
+    pool = world.one("AWS::Cognito::UserPool")
+    (recovery,) = pool["AccountRecoverySetting"]["RecoveryMechanisms"]
+    assert recovery["Name"] == "verified_email"
+    assert pool["UsernameAttributes"] == ["email"]
+    assert pool["UsernameConfiguration"] == {"CaseSensitive": False}
+
+
+@PROMISES
+def the_pool_cannot_be_deleted_by_mistake(world: World) -> None:
+    assert world.one("AWS::Cognito::UserPool")["DeletionProtection"] == "ACTIVE"
+
+
+@PROMISES
+def the_client_lets_nobody_send_a_password(world: World) -> None:
+    client = world.one("AWS::Cognito::UserPoolClient")
+    assert sorted(client["ExplicitAuthFlows"]) == ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
+    assert client["GenerateSecret"] is True
+
+
+@PROMISES
+def the_client_tells_nobody_who_exists(world: World) -> None:
+    assert world.one("AWS::Cognito::UserPoolClient")["PreventUserExistenceErrors"] == "ENABLED"
+
+
+@PROMISES
+def the_clients_tokens_are_short_and_can_be_revoked(world: World) -> None:
+    client = world.one("AWS::Cognito::UserPoolClient")
+    assert client["EnableTokenRevocation"] is True
+    assert set(client["TokenValidityUnits"].values()) == {"minutes"}
+    assert max(client["AccessTokenValidity"], client["IdTokenValidity"]) <= 15
+    assert client["RefreshTokenValidity"] <= 8 * 60
+
+
+@PROMISES
+def the_client_uses_no_flow_but_the_code(world: World) -> None:
+    client = world.one("AWS::Cognito::UserPoolClient")
+    assert set(client.get("AllowedOAuthFlows", [])) <= {"code"}
+    assert not [url for url in client.get("CallbackURLs", []) if not url.startswith("https://") or "*" in url]
+    assert client["SupportedIdentityProviders"] == ["COGNITO"]
+
+
+@PROMISES
+def a_group_is_a_duty_of_one_project_and_has_no_role(world: World) -> None:
+    groups = world.properties("AWS::Cognito::UserPoolGroup")
+    none_has(groups, "RoleArn")
+    projects = ["vendor", *world.names.projects.values()]
+    wanted = {"labeling-operate"} | {f"{project}-{duty}" for project in projects for duty in TEAM_DUTIES}
+    assert sorted(group["GroupName"] for group in groups.values()) == sorted(wanted)

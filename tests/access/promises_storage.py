@@ -1,0 +1,205 @@
+"""Promises about what holds data: buckets, keys, the table, queues, the topic, logs."""
+
+from typing import Any
+
+from tests.access.promise import Promises, each_has, none_has
+from tests.access.town import ACCOUNT, OURS
+from tests.access.world import World, listed
+
+PROMISES = Promises()
+
+KEPT = ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::Logs::LogGroup")
+
+
+def labeling_buckets(world: World) -> dict[str, Any]:
+    """The buckets of this library's making; others are the app's own affair."""
+    names = {world.names.town["the vendor's bucket"]}
+    names |= {names["the bucket"] for kind, names in world.names.places.items() if kind.startswith(OURS)}
+    return {name: each for name, each in world.properties("AWS::S3::Bucket").items() if name in names}
+
+
+@PROMISES
+def what_holds_data_stays_when_the_stack_goes(world: World) -> None:
+    for kind in KEPT:
+        for name, resource in world.of_type(kind).items():
+            assert resource.get("DeletionPolicy") == "Retain", name
+            assert resource.get("UpdateReplacePolicy") == "Retain", name
+
+
+@PROMISES
+def a_bucket_is_private_whatever_policies_say(world: World) -> None:
+    blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+    each_has(labeling_buckets(world), PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
+
+
+@PROMISES
+def a_bucket_knows_no_acl(world: World) -> None:
+    each_has(labeling_buckets(world), OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
+    none_has(labeling_buckets(world), "AccessControl")
+
+
+@PROMISES
+def a_bucket_is_open_to_no_web_page(world: World) -> None:
+    none_has(labeling_buckets(world), "CorsConfiguration", "WebsiteConfiguration")
+
+
+@PROMISES
+def a_bucket_sends_its_objects_nowhere(world: World) -> None:
+    none_has(labeling_buckets(world), "ReplicationConfiguration", "InventoryConfigurations", "AnalyticsConfigurations")
+    events = {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    each_has(labeling_buckets(world), NotificationConfiguration=events)
+
+
+@PROMISES
+def a_bucket_keeps_what_is_replaced(world: World) -> None:
+    each_has(labeling_buckets(world), VersioningConfiguration={"Status": "Enabled"})
+    for name, bucket in labeling_buckets(world).items():
+        for rule in bucket["LifecycleConfiguration"]["Rules"]:
+            current = {
+                "ExpirationInDays",
+                "ExpirationDate",
+                "Transitions",
+                "Transition",
+                "NoncurrentVersionTransitions",
+            }
+            assert not current & set(rule), f"{name}: {rule}"
+            assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 30, f"{name}: {rule}"
+
+
+@PROMISES
+def a_bucket_is_encrypted_with_a_key_that_is_known(world: World) -> None:
+    for name, bucket in labeling_buckets(world).items():
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule["BucketKeyEnabled"] is True, name
+        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms", name
+        assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"].startswith("arn:aws:kms:"), name
+
+
+@PROMISES
+def a_key_is_rotated(world: World) -> None:
+    app_key = world.names.places.get("imported, the key ours", {}).get("the key")
+    keys = {name: key for name, key in world.properties("AWS::KMS::Key").items() if name != app_key}
+    each_has(keys, EnableKeyRotation=True)
+    none_has(keys, "PendingWindowInDays", "BypassPolicyLockoutSafetyCheck")
+    for name, key in keys.items():
+        assert key.get("Enabled", True) is True, name
+
+
+@PROMISES
+def a_bucket_has_one_policy_and_it_is_a_bucket_of_the_app(world: World) -> None:
+    """A policy for an imported bucket would replace its owner's."""
+    attached = [policy["Bucket"] for policy in world.properties("AWS::S3::BucketPolicy").values()]
+    ours = [world.access.resource(name).rpartition(":")[2] for name in world.of_type("AWS::S3::Bucket")]
+    assert sorted(attached) == sorted(ours)
+
+
+@PROMISES
+def every_queue_and_topic_has_one_policy(world: World) -> None:
+    queues = [queue for policy in world.properties("AWS::SQS::QueuePolicy").values() for queue in policy["Queues"]]
+    assert sorted(queues) == sorted(str(world.resolved({"Ref": name})) for name in world.of_type("AWS::SQS::Queue"))
+    topics = [topic for policy in world.properties("AWS::SNS::TopicPolicy").values() for topic in policy["Topics"]]
+    assert topics == [world.arn("the topic")]
+
+
+@PROMISES
+def resource_policies_let_in_only_services_that_are_tied_to_us(world: World) -> None:
+    root = ("AWS", f"arn:aws:iam::{ACCOUNT}:root")
+    ours = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    rule = {"ArnEquals": {"aws:SourceArn": world.arn("the rule")}, **ours}
+    logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:*"}}
+    workspace_key = world.names.town["the workspace's key"]
+    queues = {str(world.resolved({"Ref": world.names.town[name]})) for name in ("the queue", "the dead letters")}
+    for name, holder, statement in world.resource_statements():
+        if statement["Effect"] == "Deny":
+            continue
+        assert isinstance(statement["Principal"], dict), f"{name}: everybody"
+        (principal,) = ((kind, who) for kind, names in statement["Principal"].items() for who in listed(names))
+        condition = statement.get("Condition", {})
+        if principal == root:
+            assert holder in world.of_type("AWS::KMS::Key"), f"{name}: {statement}"
+            assert condition == {}, f"{name}: {statement}"
+        elif principal == ("Service", "events.amazonaws.com"):
+            assert holder in queues | {workspace_key}, f"{name}: {statement}"
+            assert condition == (ours if holder == workspace_key else rule), f"{name}: {statement}"
+        elif principal == ("Service", "logs.us-east-1.amazonaws.com"):
+            assert (holder, condition) == (workspace_key, logs), f"{name}: {statement}"
+        else:
+            raise AssertionError(f"{name} lets in {principal}: {statement}")
+
+
+@PROMISES
+def a_deny_on_a_bucket_is_about_transport_or_data_roles(world: World) -> None:
+    """Any other could lock administrators out."""
+    policies = world.of_type("AWS::S3::BucketPolicy")
+    for name, _, statement in world.resource_statements():
+        if statement["Effect"] == "Allow" or name not in policies:
+            continue
+        condition = statement.get("Condition", {})
+        pattern = condition.get("ArnLike", {}).get("aws:PrincipalArn", "")
+        about_roles = pattern.startswith(f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/")
+        transport = ({"Bool": {"aws:SecureTransport": "false"}}, {"NumericLessThan": {"s3:TlsVersion": 1.2}})
+        assert about_roles or condition in transport, f"{name}: {statement}"
+
+
+@PROMISES
+def the_table_is_kept_restorable_and_encrypted(world: World) -> None:
+    table = {"the table": world.one("AWS::DynamoDB::Table")}
+    each_has(
+        table,
+        DeletionProtectionEnabled=True,
+        PointInTimeRecoverySpecification__PointInTimeRecoveryEnabled=True,
+        SSESpecification__SSEEnabled=True,
+        SSESpecification__KMSMasterKeyId=world.arn("the workspace's key"),
+        BillingMode="PAY_PER_REQUEST",
+    )
+    none_has(
+        table, "ResourcePolicy", "TimeToLiveSpecification", "KinesisStreamSpecification", "ImportSourceSpecification"
+    )
+
+
+@PROMISES
+def the_tables_stream_holds_keys_only(world: World) -> None:
+    """No token and no word of a batch travels in it."""
+    table = world.one("AWS::DynamoDB::Table")
+    assert table["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
+    shown = {
+        name for index in table["GlobalSecondaryIndexes"] for name in index["Projection"].get("NonKeyAttributes", [])
+    }
+    assert not shown & {"token", "taskToken"}
+    assert {index["Projection"]["ProjectionType"] for index in table["GlobalSecondaryIndexes"]} <= {
+        "KEYS_ONLY",
+        "INCLUDE",
+    }
+
+
+@PROMISES
+def queues_topic_and_logs_are_encrypted_with_the_workspaces_key(world: World) -> None:
+    key = world.arn("the workspace's key")
+    each_has(world.properties("AWS::SQS::Queue"), KmsMasterKeyId=key)
+    each_has(world.properties("AWS::SNS::Topic"), KmsMasterKeyId=key)
+    each_has(world.properties("AWS::Logs::LogGroup"), KmsKeyId=key)
+
+
+@PROMISES
+def logs_are_kept_for_a_year(world: World) -> None:
+    each_has(world.properties("AWS::Logs::LogGroup"), RetentionInDays=365)
+
+
+@PROMISES
+def no_message_is_lost_without_a_trace(world: World) -> None:
+    """Each hop that nobody waits for has a dead-letter queue, which keeps what it gets as long as SQS can."""
+    queues = world.properties("AWS::SQS::Queue")
+    queue = queues.pop(world.names.town["the queue"])
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == world.arn("the dead letters")
+    each_has(queues, MessageRetentionPeriod=1_209_600)
+    letters = {world.access.resource(name) for name in queues}
+    (target,) = world.one("AWS::Events::Rule")["Targets"]
+    found = {target["DeadLetterConfig"]["Arn"]}
+    found.add(world.one("AWS::Scheduler::Schedule")["Target"]["DeadLetterConfig"]["Arn"])
+    reconciler = world.properties("AWS::Lambda::Function")[world.names.town["the reconciler's function"]]
+    found.add(reconciler["DeadLetterConfig"]["TargetArn"])
+    for mapping in world.properties("AWS::Lambda::EventSourceMapping").values():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        if "stream" in mapping["EventSourceArn"]:
+            found.add(mapping["DestinationConfig"]["OnFailure"]["Destination"])
+    assert found == letters
