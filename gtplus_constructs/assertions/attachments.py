@@ -86,6 +86,7 @@ class Attachments:
         self._all = list(all_resources(templates))
         self._by_type: dict[str, list[Resource]] = {}
         self._twice: dict[str, NotModelled] = {}
+        self._of_service: dict[str, list[str]] = {}
         for resource in self._all:
             self._by_type.setdefault(resource.type, []).append(resource)
             if resource.arn is not None and not is_unknown(resource.arn):
@@ -106,6 +107,7 @@ class Attachments:
         place = Place("given by the test", arn, name)
         self._given[_base(arn)] = ([] if document is None else parse(document, kind, place), account)
         self._targets.clear()
+        self._of_service.clear()
 
     def identity(self, resource: Resource) -> Identity:
         """The policies of a role or user of the template."""
@@ -125,7 +127,10 @@ class Attachments:
     def with_policies(self, service: str) -> list[str]:
         """The ARNs of a service's resources in the templates, and of those whose policies the caller gave."""
         service = "iam" if service == "sts" else service
-        return [arn for arn in {**self.by_arn, **self._given} if arn.split(":", 3)[2] == service]
+        if not self._of_service:
+            for arn in {**self.by_arn, **self._given}:
+                self._of_service.setdefault(arn.split(":", 3)[2], []).append(arn)
+        return self._of_service.get(service, [])
 
     def unread(self) -> list[NotModelled]:
         """What of the templates could hold policies for anybody and is not read."""
