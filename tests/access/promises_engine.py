@@ -94,11 +94,12 @@ def the_bus_refuses_all_events_but_the_dispatchers(world: World) -> None:
 def one_rule_hears_of_manifests_of_this_account(world: World) -> None:
     """On the default bus, which only AWS writes `aws.s3` to; nothing on ours is believed."""
     rule = world.one("AWS::Events::Rule")
-    pattern = rule["EventPattern"]
-    assert pattern["source"] == ["aws.s3"]
-    assert pattern["account"] == [ACCOUNT]
-    assert pattern["detail-type"] == ["Object Created"]
-    assert pattern["detail"] == {"object": {"key": [{"suffix": "/output.manifest"}]}}
+    assert rule["EventPattern"] == {
+        "source": ["aws.s3"],
+        "account": [ACCOUNT],
+        "detail-type": ["Object Created"],
+        "detail": {"object": {"key": [{"suffix": "/output.manifest"}]}},
+    }
     assert rule.get("EventBusName", "default") == "default"
     assert rule.get("State", "ENABLED") == "ENABLED"
     assert [target["Arn"] for target in rule["Targets"]] == [world.arn("the queue")]

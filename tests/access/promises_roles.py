@@ -6,6 +6,7 @@ from typing import Any
 
 from gtplus_runtime import revocation
 from tests.access.promise import Promises
+from tests.access.specification import QUESTIONS, ask
 from tests.access.town import ACCOUNT, EXTERNAL_ID, VENDOR, Body
 from tests.access.world import SERVICE, World, listed, statements
 
@@ -96,6 +97,21 @@ def each_role_can_do_exactly_this(world: World) -> None:
         assert found == actions, f"{word}: too much {sorted(found - actions)}, too little {sorted(actions - found)}"
 
 
+@PROMISES
+def each_role_is_allowed_these_actions_and_no_other(world: World) -> None:
+    """Also where a Deny hides another one, or a bucket's guard: an Allow too many is one to trip over later."""
+    inline = {name: role.get("Policies", []) for name, role in world.properties("AWS::IAM::Role").items()}
+    policies = world.properties("AWS::IAM::Policy").values()
+    for word, name, _ in roles(world):
+        documents = [policy["PolicyDocument"] for policy in inline[name]]
+        documents += [p["PolicyDocument"] for p in policies if world.resolved({"Ref": name}) in p["Roles"]]
+        said = [s for document in documents for s in statements(document) if s["Effect"] == "Allow"]
+        found = {action for statement in said for action in listed(statement["Action"])}
+        place, _, kind = word.removesuffix("]").partition(" [")
+        wanted = {**TOWN, **PLACE}[place] - (set() if not kind or "the key" in world.names.places[kind] else KEY)
+        assert found == wanted, f"{word}: too much {sorted(found - wanted)}, too little {sorted(wanted - found)}"
+
+
 def _trust(world: World, word: str) -> list[tuple[str, str, Any]]:
     """Who becomes a role: kind, name and condition of each principal."""
     ours = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
@@ -117,6 +133,20 @@ def _trust(world: World, word: str) -> list[tuple[str, str, Any]]:
     }
     people = dict.fromkeys(("the uploader", "the requester", "the reviewer", "the reporter"), special["the operator"])
     return (special | people).get(word, [("Service", "lambda.amazonaws.com", {})])
+
+
+_HELD = (
+    "The data role reads its input and writes its labels",
+    "The data role reaches nothing beside its prefixes",
+    "The data role deletes and changes nothing",
+    "A neighbour in the same bucket has its own prefixes and no others",
+)
+
+
+@PROMISES
+def the_roles_own_policies_hold_it_to_its_grant_where_no_bucket_does(world: World) -> None:
+    """Each side holds alone: a fault in one must not hide behind the other."""
+    ask([question for question in QUESTIONS if question.section in _HELD], world.unguarded)
 
 
 @PROMISES

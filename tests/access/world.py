@@ -109,6 +109,8 @@ def names_of(town: Town) -> Names:
         "the table": name(workflow.table),
         "the queue": name(workflow, "StorageEvents"),
         "the dead letters": name(workflow, "StorageEventsDeadLetters"),
+        "the dispatcher's dead letters": name(workflow, "DispatcherDeadLetters"),
+        "the reconciler's dead letters": name(workflow, "ReconcilerDeadLetters"),
         "the rule": name(workflow, "ManifestWritten"),
         "the bus": name(workspace.bus),
         "the topic": name(workspace.topic),
@@ -147,14 +149,14 @@ class World:
         names: what is where.
         revoked: whether every bucket is revoked in the app.
         denied: whether every bucket is revoked at run time, besides.
-        pasted: whether the owners of imported buckets have added what synth asks them to.
+        guarded: whether buckets have policies; the owners of imported ones have added what synth asks them to.
     """
 
     body: Body
     names: Names
     revoked: bool = False
     denied: bool = False
-    pasted: bool = True
+    guarded: bool = True
     _callers: dict[tuple[str, str], Caller] = field(default_factory=dict, repr=False)
 
     @property
@@ -164,12 +166,17 @@ class World:
 
     def mutable(self) -> "World":
         """A copy whose template may be changed."""
-        return World(deepcopy(self.body), self.names, self.revoked, self.denied, self.pasted)
+        return World(deepcopy(self.body), self.names, self.revoked, self.denied, self.guarded)
 
     @cached_property
     def revoked_at_run_time(self) -> "World":
         """The same after the first step of `gtplus access revoke` for every bucket."""
-        return World(self.body, self.names, self.revoked, denied=True, pasted=self.pasted)
+        return World(self.body, self.names, self.revoked, denied=True, guarded=self.guarded)
+
+    @cached_property
+    def unguarded(self) -> "World":
+        """The same without any policy of a bucket: what is left is the roles' own."""
+        return World(self.body, self.names, self.revoked, self.denied, guarded=False)
 
     def of_type(self, kind: str) -> dict[str, Body]:
         """The resources of a type; there must be one, or a check over them would hold vacuously."""
@@ -183,8 +190,9 @@ class World:
 
     def one(self, kind: str) -> Body:
         """The properties of the only resource of a type."""
-        (found,) = self.properties(kind).values()
-        return found
+        found = list(self.properties(kind).values())
+        assert len(found) == 1, f"{len(found)} of {kind}"
+        return found[0]
 
     def resolved(self, value: Any) -> Any:
         """A part of the template with its references resolved."""
@@ -204,11 +212,11 @@ class World:
         access = access.with_resource_policy(IMPORTED_KEY, _ACCOUNT_DELEGATES)
         for arn in _ELSEWHERE.values():
             access = access.with_resource_policy(arn, None)
-        for kind, names in self.names.places.items():
-            if kind.startswith("imported"):
-                statements = self.names.pasted[names["the bucket"]] if self.pasted else []
-                document = {"Version": "2012-10-17", "Statement": statements} if statements else None
-                access = access.with_resource_policy(names["the bucket"], document, account=ACCOUNT)
+        for names in self.names.places.values():
+            bucket = names["the bucket"]
+            if not self.guarded or bucket in self.names.pasted:
+                document = {"Version": "2012-10-17", "Statement": self.names.pasted.get(bucket)}
+                access = access.with_resource_policy(bucket, document if self.guarded else None, account=ACCOUNT)
             if self.denied:
                 bucket = access.resource(names["the bucket"]).rpartition(":")[2]
                 denial = revocation.role_policy("aws", [bucket])
@@ -266,6 +274,10 @@ class World:
             return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name}"
         if words in _ELSEWHERE:
             return _ELSEWHERE[words]
+        if words == "the stream":
+            return str(self.resolved({"Fn::GetAtt": [self.names.town["the table"], "StreamArn"]}))
+        if words == "a log stream":
+            return self.arn("the logs").removesuffix("*") + "log-stream:2026/11/25"
         if words == "an execution":
             machine = self.access.resource(self.names.town["the machine"])
             return machine.replace(":stateMachine:", ":execution:") + ":digits-001"
