@@ -2,7 +2,7 @@
 
 It is the npm package `@cloud-copilot/iam-simulate`, under the AGPL: so it is no dependency, is never imported, bundled
 or shipped, and runs as a process of its own out of a scratch folder where npm puts it when this test runs. That takes
-the npm registry and two minutes, so it is asked for by an environment variable:
+the npm registry and half a minute, so it is asked for by an environment variable:
 
     GTPLUS_SECOND_ENGINE=1 python -m pytest tests/access/test_second_engine.py
 
