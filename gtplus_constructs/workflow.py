@@ -22,6 +22,7 @@ from gtplus_constructs._validation import raise_all
 from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.problems import Problem
 from gtplus_runtime.protocol import HANDLER_TIMEOUT_SECONDS
+from gtplus_runtime.store import LISTED
 
 INDEXES = OPEN, LIST = "open", "list"
 """The indexes of the table, by name."""
@@ -72,19 +73,7 @@ class BatchTable(Construct):
             partition_key=_text("list"),
             sort_key=_text("createdAt"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
-            non_key_attributes=[
-                "project",
-                "batch",
-                "status",
-                "round",
-                "seq",
-                "since",
-                "requestedBy",
-                "actor",
-                "form",
-                "objects",
-                "failure",
-            ],
+            non_key_attributes=list(LISTED),
         )
 
 

@@ -12,8 +12,8 @@ and, under keys of their own, `OUTPUT#<uri>` (which batch an output location bel
 `TRANSFERS#<provider>` (the line of the batches in data transfer).
 
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
-and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`
-and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `rebuiltFor`, `nudgedAt`. So a park never
+and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`,
+`failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `rebuiltFor`, `nudgedAt`. So a park never
 collides with a command.
 
 Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a transaction that
@@ -444,6 +444,24 @@ _PUBLIC = (
     "failure",
     "generation",
 )
+
+
+LISTED = (
+    "project",
+    "batch",
+    "status",
+    "round",
+    "seq",
+    "since",
+    "requestedBy",
+    "actor",
+    "form",
+    "objects",
+    "failure",
+    "failedSeq",
+    "handled",
+)
+"""What the index `list` holds of a head beside its keys: what `public` reads, but for the facts, which may be large."""
 
 
 def public(head: Mapping[str, Any]) -> dict[str, Any]:

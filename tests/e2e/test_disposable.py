@@ -271,6 +271,8 @@ def test_a_handler_that_fails_is_shown_and_tried_again_more_and_more_seldom(worl
     assert world.head(batch)["generation"] == 2
     assert world.head(batch)["rebuilds"] == 1
     assert "Data received" in world.call("requester", "batch.show", batch)["failure"]
+    (listed,) = [b for b in world.call("requester", "batch.list")["batches"] if b["batch"] == batch]
+    assert "Data received" in listed["failure"]
 
     s3.put_object(Bucket=bucket, Key=key, Body=kept.encode())
     world.store.raise_generation(Key(PROJECT, batch), 2, world.head(batch)["since"], failed=False)
