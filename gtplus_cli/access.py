@@ -103,7 +103,7 @@ class AccessControl:
 
     def __init__(self, session: boto3.Session, workspace: str, project: str) -> None:
         self._iam, self._s3 = session.client("iam"), session.client("s3")
-        self.place = Place.parse(json.dumps(read_place(session, workspace, project)))
+        self.place = Place.of(read_place(session, workspace, project))
         if not self.place.data_role_arn:
             problem = Problem("PROJECT", "has a data role", self.place.provider, "its people work with presigned links")
             raise Refused(409, f"project {project!r} has no data role", [problem])

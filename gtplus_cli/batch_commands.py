@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import ClientError
 
-from gtplus_cli.caller import Caller, command
+from gtplus_cli.caller import Caller, command, given
 from gtplus_cli.render import batch_table, event_table, person, safe, show_batch
 from gtplus_runtime.forms import check_form, check_name
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
@@ -40,7 +40,7 @@ def create(
 ) -> None:
     """Create a batch. Its input is checked first; a bad one creates nothing."""
     project, name = _split(batch)
-    body = _given(input=input, output=output, labelAttribute=label_attribute, description=description)
+    body = given(input=input, output=output, labelAttribute=label_attribute, description=description)
     problems = check_name("batch", name) + check_form("batch.create", body)
     if problems:
         raise Refused(400, f"batch {name!r} was not created: {counted(problems)}", problems)
@@ -113,7 +113,7 @@ def report(
 ) -> None:
     """Report a status for the provider."""
     objects = {n: value for n, value in (("completed", completed), ("failed", failed)) if value is not None}
-    fields = _given(status=status, round=round, manifest=manifest, evidence=evidence, reason=reason)
+    fields = given(status=status, round=round, manifest=manifest, evidence=evidence, reason=reason)
     _command(caller, "batch.report", batch, **fields, **({"objects": objects} if objects else {}))
 
 
@@ -171,15 +171,15 @@ def review(
         )
         caller.next(f"write the verdicts, then: gtplus batch review {batch} --verdicts FILE")
         return
-    given = _read_verdicts(verdicts) if verdicts is not None else _ask_verdicts(caller, drawn["objects"])
-    _command(caller, "batch.review", batch, round=drawn["round"], verdicts=given, **_given(comment=comment))
+    judged = _read_verdicts(verdicts) if verdicts is not None else _ask_verdicts(caller, drawn["objects"])
+    _command(caller, "batch.review", batch, round=drawn["round"], verdicts=judged, **given(comment=comment))
     caller.next(f"gtplus batch show {batch}, then accept or reject")
 
 
 @command(app)
 def accept(caller: Caller, batch: _Batch, *, round: _Round = None, reason: _Reason = None) -> None:
     """Accept the labels, for good."""
-    _command(caller, "batch.accept", batch, **_given(round=round, reason=reason))
+    _command(caller, "batch.accept", batch, **given(round=round, reason=reason))
     caller.next(f"gtplus batch watch {batch}")
 
 
@@ -192,33 +192,33 @@ def reject(
     round: _Round = None,
 ) -> None:
     """Reject the labels of this round, for good."""
-    _command(caller, "batch.reject", batch, **_given(round=round, reason=reason))
+    _command(caller, "batch.reject", batch, **given(round=round, reason=reason))
     caller.next(f"gtplus batch watch {batch}")
 
 
 @command(app)
 def rework(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
     """Allow one more round to a batch that was rejected in its last (operators only)."""
-    _command(caller, "batch.rework", batch, **_given(reason=reason))
+    _command(caller, "batch.rework", batch, **given(reason=reason))
 
 
 @command(app)
 def pause(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
     """Pause a batch."""
-    _command(caller, "batch.pause", batch, **_given(reason=reason))
+    _command(caller, "batch.pause", batch, **given(reason=reason))
     caller.next(f"gtplus batch resume {batch}")
 
 
 @command(app)
 def resume(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
     """Resume a paused batch where it was."""
-    _command(caller, "batch.resume", batch, **_given(reason=reason))
+    _command(caller, "batch.resume", batch, **given(reason=reason))
 
 
 @command(app)
 def cancel(caller: Caller, batch: _Batch, *, reason: _Reason = None) -> None:
     """Give a batch up."""
-    _command(caller, "batch.cancel", batch, **_given(reason=reason))
+    _command(caller, "batch.cancel", batch, **given(reason=reason))
 
 
 def _split(batch: str) -> tuple[str, str]:
@@ -240,10 +240,6 @@ def _command(caller: Caller, route: str, batch: str, **body: Any) -> None:
         raise Refused(400, f"{route} was not sent: {counted(problems)}", problems)
     answer = _call(caller, route, batch, **body)
     caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _check_input(caller: Caller, project: str, name: str, uri: str) -> None:
@@ -310,7 +306,7 @@ def _ask_verdicts(caller: Caller, objects: list[dict[str, Any]]) -> list[dict[st
     if not sys.stdin.isatty():
         problem = Problem("--verdicts", "needed where there is no terminal", "", "get the sample with --sample FILE")
         raise Refused(400, "nobody is here to review", [problem])
-    given = []
+    judged = []
     for number, entry in enumerate(objects, start=1):
         caller.out.print(
             f"\n[bold]{number} of {len(objects)}[/bold]  {safe(entry['object'])}  →  [bold]{safe(entry['name'])}[/bold]"
@@ -318,7 +314,7 @@ def _ask_verdicts(caller: Caller, objects: list[dict[str, Any]]) -> list[dict[st
         if entry.get("url"):
             caller.out.print(f"[link={entry['url']}]open the object[/link]")
         if typer.confirm("is the label right?", default=True):
-            given.append({"object": entry["object"], "correct": True})
+            judged.append({"object": entry["object"], "correct": True})
         else:
-            given.append({"object": entry["object"], "correct": False, "reason": typer.prompt("what is wrong")})
-    return given
+            judged.append({"object": entry["object"], "correct": False, "reason": typer.prompt("what is wrong")})
+    return judged

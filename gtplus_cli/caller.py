@@ -75,6 +75,11 @@ class Caller:
             self.out.print(f"[dim]next:[/dim] {text}")
 
 
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields that were given: an option that was left out is no field."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a command whose first parameter is the caller; it gets the shared options in its place."""
 

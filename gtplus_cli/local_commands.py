@@ -4,12 +4,15 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from gtplus_runtime.problems import Problem, Refused
+
+if TYPE_CHECKING:
+    from gtplus_cli.local import LocalCloud
 
 app = typer.Typer(no_args_is_help=True, help="An AWS account on this machine, with your app deployed into it.")
 
@@ -26,7 +29,7 @@ def up(
     keep: Annotated[bool, typer.Option(help="Keep tables, objects and functions over a stop.")] = False,
 ) -> None:
     """Start the local cloud, or deploy anew into the one that runs, and leave it running."""
-    from gtplus_cli.local import LocalCloud, Toolchain, deploy
+    from gtplus_cli.local import deploy
 
     find_app(folder)
     out = Console(highlight=False)
@@ -35,7 +38,7 @@ def up(
         if seconds is not None:
             out.print(f"[green]✓[/green] {step:<24} [dim]{seconds:.1f} s[/dim]")
 
-    cloud = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute()), keep=keep)
+    cloud = _cloud(keep=keep)
     running = cloud.status() or cloud.start(announce)
     deployment = deploy(cloud, cwd=folder, context={"gtplus:localCloud": "true"}, announce=announce)
     roles = {
@@ -54,18 +57,14 @@ def up(
 @app.command()
 def down() -> None:
     """Stop the local cloud."""
-    from gtplus_cli.local import LocalCloud, Toolchain
-
-    stopped = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute())).stop()
+    stopped = _cloud().stop()
     typer.echo("stopped" if stopped else "it was not running")
 
 
 @app.command()
 def status() -> None:
     """Say whether the local cloud runs, and who can act in it."""
-    from gtplus_cli.local import LocalCloud, Toolchain
-
-    cloud = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute()))
+    cloud = _cloud()
     running = cloud.status()
     if running is None:
         typer.echo("not running; start it: gtplus local up")
@@ -78,15 +77,20 @@ def status() -> None:
 @app.command()
 def env() -> None:
     """Print what a shell needs so that `--profile` means the local cloud: `eval "$(gtplus local env)"`."""
-    from gtplus_cli.local import LocalCloud, Toolchain
-
-    ours = LocalCloud(STATE, tools=Toolchain(TOOLS.absolute())).profiles.environment("unused")
+    ours = _cloud().profiles.environment("unused")
     # What would win over a profile is taken out of the way.
     for variable in sorted({name for name in os.environ if name.startswith("AWS_")} - ours.keys() | {"AWS_PROFILE"}):
         typer.echo(f"unset {variable}")
     for variable, value in ours.items():
         if variable != "AWS_PROFILE":
             typer.echo(f"export {variable}={shlex.quote(value)}")
+
+
+def _cloud(*, keep: bool = False) -> "LocalCloud":
+    """The local cloud of this folder; imported here, since it needs more than the command against an account does."""
+    from gtplus_cli.local import LocalCloud, Toolchain
+
+    return LocalCloud(STATE, tools=Toolchain(TOOLS.absolute()), keep=keep)
 
 
 def find_app(folder: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gtplus_cli.caller import Caller, command
+from gtplus_cli.caller import Caller, command, given
 from gtplus_cli.render import project_table, show_project
 from gtplus_runtime.forms import TASK_TYPES, check_form, check_name
 from gtplus_runtime.lifecycle import PROJECT
@@ -48,7 +48,7 @@ def request(
 @command(app)
 def approve(caller: Caller, project: _Project, *, reason: _Reason = None) -> None:
     """Approve a requested project, whose construct must be deployed."""
-    answer = caller.client.call("project.approve", project=project, **_given(reason=reason))
+    answer = caller.client.call("project.approve", project=project, **given(reason=reason))
     caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
     caller.next(f"gtplus batch create {project}/NAME --input s3://…")
 
@@ -56,7 +56,7 @@ def approve(caller: Caller, project: _Project, *, reason: _Reason = None) -> Non
 @command(app)
 def decline(caller: Caller, project: _Project, *, reason: _Reason = None) -> None:
     """Decline a requested project."""
-    answer = caller.client.call("project.decline", project=project, **_given(reason=reason))
+    answer = caller.client.call("project.decline", project=project, **given(reason=reason))
     caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
 
 
@@ -69,7 +69,7 @@ def status(
     reason: _Reason = None,
 ) -> None:
     """Move a project to another status."""
-    answer = caller.client.call("project.status", project=project, status=status, **_given(reason=reason))
+    answer = caller.client.call("project.status", project=project, status=status, **given(reason=reason))
     caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
 
 
@@ -86,7 +86,3 @@ def show(caller: Caller, project: _Project) -> None:
     answer = caller.client.call("project.show", project=project)
     caller.show(answer, lambda out: show_project(answer, out))
     caller.next(f"gtplus batch list {project}")
-
-
-def _given(**fields: str | None) -> dict[str, str]:
-    return {name: value for name, value in fields.items() if value is not None}

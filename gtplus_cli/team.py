@@ -3,19 +3,17 @@
 Works with the caller's own rights on Cognito. No e-mail address stands in a template.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import boto3
 
+from gtplus_runtime.forms import EMAIL
 from gtplus_runtime.lifecycle import TEAM_DUTIES, Duty
 from gtplus_runtime.problems import Problem, Refused, counted, shown
 
 MAX_INVITED = 50
 """Addresses in one invitation, as the service's form takes ("Create a project team")."""
-
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 class Team:
@@ -114,7 +112,7 @@ class Team:
         problems = [
             Problem("EMAIL", "an e-mail address", shown(email), "write one such as jo@example.com")
             for email in emails
-            if not _EMAIL.fullmatch(email) or '"' in email
+            if not EMAIL.fullmatch(email) or '"' in email
         ]
         if len(emails) > MAX_INVITED:
             problems.append(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from aws_cdk import Duration, IgnoreMode, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -140,13 +139,12 @@ def use_key(key: kms.IKey, sid: str, via: str) -> iam.PolicyStatement:
     )
 
 
-def key_for_services(key: kms.Key, stack: Stack, *, logs_too: bool = True) -> None:
+def key_for_services(key: kms.Key, stack: Stack) -> None:
     """Let the services that write to our encrypted queues, topics and logs use the key, for this account only.
 
     Args:
         key: the key, ours.
         stack: its stack.
-        logs_too: whether CloudWatch Logs is among them.
     """
     key.add_to_resource_policy(
         iam.PolicyStatement(
@@ -157,26 +155,20 @@ def key_for_services(key: kms.Key, stack: Stack, *, logs_too: bool = True) -> No
             conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
         )
     )
-    if logs_too:
-        group = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="Logs",
-                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-                actions=[
-                    "kms:Encrypt",
-                    "kms:Decrypt",
-                    "kms:ReEncryptFrom",
-                    "kms:ReEncryptTo",
-                    "kms:GenerateDataKey",
-                    "kms:DescribeKey",
-                ],
-                resources=["*"],  # in a key policy: this key
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": group}},
-            )
+    group = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="Logs",
+            principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+            actions=[
+                "kms:Encrypt",
+                "kms:Decrypt",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+                "kms:GenerateDataKey",
+                "kms:DescribeKey",
+            ],
+            resources=["*"],  # in a key policy: this key
+            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": group}},
         )
-
-
-def json_setting(stack: Stack, value: Mapping[str, Any]) -> str:
-    """A JSON text that may hold tokens."""
-    return stack.to_json_string(dict(value))
+    )

@@ -153,15 +153,7 @@ class DataGrant:
         bucket = self.bucket.bucket_arn
 
         def deny(sid: str, **statement: Any) -> iam.PolicyStatement:
-            conditions = {"ArnLike": {"aws:PrincipalArn": role_arn}, **statement.pop("conditions", {})}
-            # By condition and not as a principal: so it outlives the deletion and re-creation of the role.
-            return iam.PolicyStatement(
-                sid=f"{sid}{name}",
-                effect=iam.Effect.DENY,
-                principals=[iam.AnyPrincipal()],
-                conditions=conditions,
-                **statement,
-            )
+            return _deny(f"{sid}{name}", role_arn, **statement)
 
         return [
             deny("Only", not_actions=list(SERVICE_ACTIONS), resources=[bucket, f"{bucket}/*"]),
@@ -284,14 +276,7 @@ class DataAccessRole(Construct):
             sid=f"Revoked{positions[0]}", effect=iam.Effect.DENY, actions=["s3:*"], resources=resources
         )
         added = self.role.add_to_principal_policy(deny).statement_added
-        second = iam.PolicyStatement(
-            sid=f"Revoked{self._name(positions[0])}",
-            effect=iam.Effect.DENY,
-            principals=[iam.AnyPrincipal()],
-            actions=["s3:*"],
-            resources=resources,
-            conditions={"ArnLike": {"aws:PrincipalArn": self._pattern}},
-        )
+        second = _deny(f"Revoked{self._name(positions[0])}", self._pattern, actions=["s3:*"], resources=resources)
         if not bucket.add_to_resource_policy(second).statement_added and not added:
             Annotations.of(self).add_warning_v2(
                 "gtplus:NothingRevoked",
@@ -460,6 +445,19 @@ def _as_json(stack: Stack, statements: Sequence[iam.PolicyStatement]) -> str:
         return value
 
     return json.dumps(text(stack.resolve([statement.to_statement_json() for statement in statements])))
+
+
+def _deny(
+    sid: str, role_pattern: str, *, conditions: dict[str, Any] | None = None, **statement: Any
+) -> iam.PolicyStatement:
+    """A bucket's Deny of a role: by condition and not as a principal, so it outlives the role and its re-creation."""
+    return iam.PolicyStatement(
+        sid=sid,
+        effect=iam.Effect.DENY,
+        principals=[iam.AnyPrincipal()],
+        conditions={"ArnLike": {"aws:PrincipalArn": role_pattern}, **(conditions or {})},
+        **statement,
+    )
 
 
 def _allow(

@@ -9,7 +9,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from gtplus_constructs._functions import json_setting
 from gtplus_constructs._validation import check_either, check_id, raise_all
 from gtplus_constructs.access import DataAccessRole, DataGrant, check_grants, data_policy
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
@@ -120,7 +119,7 @@ class LabelingProject(Construct):
             "Place",
             type="String",
             name=f"{workspace.projects_path}/{self.project_id}",
-            value=json_setting(Stack.of(self), place),
+            value=Stack.of(self).to_json_string(place),
             description=f"The place of the labeling project {self.project_id}",
         )
         if chosen.notice is not None:

@@ -8,7 +8,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from gtplus_constructs._functions import Functions, json_setting, key_for_services
+from gtplus_constructs._functions import Functions, key_for_services
 from gtplus_constructs._local_cloud import deviates
 from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._validation import check_id, raise_all
@@ -32,7 +32,7 @@ class LabelingWorkspace(Construct):
         id: the construct's id; part of what keeps the table.
         name: of the workspace; 1 to 48 lower-case letters, digits and hyphens. Default: `labeling`.
         encryption_key: encrypts the table, the queues, the topic and the logs. Default: a new one, rotated each year.
-            A key that is brought must let the services use it: see `key_for_services`.
+            A key that is brought must let the services use it: EventBridge and CloudWatch Logs of this account.
         directory: the people, from another workspace or made apart. Default: a new `UserDirectory`.
         removal_policy: what becomes of table, key and pool when they leave the stack. Default: RETAIN.
 
@@ -94,8 +94,7 @@ class LabelingWorkspace(Construct):
             "Parameter",
             type="String",
             name=f"/gtplus/{name}/workspace",
-            value=json_setting(
-                stack,
+            value=stack.to_json_string(
                 {
                     "version": 1,
                     "workspace": name,
@@ -115,8 +114,7 @@ class LabelingWorkspace(Construct):
     @property
     def data_readers(self) -> list[iam.IRole]:
         """The roles of our functions that reach the data of projects, through the projects' runtime roles."""
-        roles: list[iam.IRole] = [self.workflow.handler_role, self.workflow.storage_events_role, self.api.role]
-        return roles
+        return [self.workflow.handler_role, self.workflow.storage_events_role, self.api.role]
 
     def grant_operate(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal operate every project: approve, report, pause, allow another round."""

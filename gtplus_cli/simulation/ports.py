@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+from gtplus_runtime import places
+
 
 class Client(Protocol):
     """The API, with the rights of whoever signs its calls."""
@@ -29,7 +31,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     Raises:
         ValueError: if it is not such a URI.
     """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = places.split_uri(uri)
     if not uri.startswith("s3://") or not bucket or not key:
         raise ValueError(f"not an S3 URI of an object: {uri!r}")
     return bucket, key

@@ -27,7 +27,7 @@ MAX_PROBLEMS = 100
 MAX_VERDICTS = 2_000
 """Verdicts in one submission; a sample is never larger."""
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,126}")
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f]{0,1024}")
 
@@ -166,7 +166,7 @@ def _check_field(field: Field, value: Any) -> list[Problem]:
     if field.choices and value not in field.choices:
         return wrong(f"one of {', '.join(field.choices)}", "choose one of them")
     patterns = {
-        "email": (_EMAIL, "an e-mail address", "give one such as jo@example.com"),
+        "email": (EMAIL, "an e-mail address", "give one such as jo@example.com"),
         "attribute": (
             _ATTRIBUTE,
             "1 to 127 letters, digits, - and _, beginning with a letter or digit",

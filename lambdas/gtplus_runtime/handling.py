@@ -16,6 +16,7 @@ from gtplus_runtime.lifecycle import BatchStatus
 from gtplus_runtime.log import log
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import OURS, Place, find_place
+from gtplus_runtime.review import Review, join
 from gtplus_runtime.store import Key, Store
 
 
@@ -95,6 +96,15 @@ class Batch:
     def sources(self) -> list[str]:
         """The objects of the frozen inventory, by name."""
         return [str(e.get("source-ref", e.get("source"))) for e in self.objects.lines(self.facts["inventory"])]
+
+    def sample(self) -> list[dict[str, Any]]:
+        """The sample of the review, as it was drawn."""
+        return list(self.objects.lines(self.facts["sample"]["uri"]))
+
+    def review(self, sample: list[dict[str, Any]]) -> Review:
+        """The verdicts that were submitted, joined with the sample."""
+        verdicts = self.objects.json(self.facts["verdicts"])["verdicts"]
+        return join((entry["object"] for entry in sample), verdicts)
 
     def note(self, objects: Mapping[str, int] | None = None, **facts: Any) -> None:
         """Keep facts and counts on the head."""

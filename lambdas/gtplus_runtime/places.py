@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gtplus_runtime import aws
@@ -72,7 +73,11 @@ class Place(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Place":
         """The place from the value of its parameter."""
-        value = json.loads(text)
+        return cls.of(json.loads(text))
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> "Place":
+        """The place from what its parameter holds."""
         return cls(
             project=value["project"],
             provider=value["provider"],

@@ -13,8 +13,8 @@ and, under keys of their own, `OUTPUT#<uri>` (which batch an output location bel
 
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
 and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`,
-`failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `rebuiltFor`, `nudgedAt`. So a park never
-collides with a command.
+`failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `rebuiltFor`,
+`nudgedAt`. So a park never collides with a command.
 
 Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a transaction that
 meets another one on an item is cancelled with `TransactionConflict` and is tried again here ("Amazon DynamoDB
@@ -26,7 +26,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gtplus_runtime.commands import Command, Event, Superseded, evolve
@@ -221,10 +220,8 @@ class Store:
         changed |= {f"objects.{name}": value for name, value in (objects or {}).items()}
         update = _Update(self._table, key.pk, changed)
         update.condition("generation = :generation", generation=generation)
-        try:
-            self._client.update_item(**update.arguments())
-        except self._client.exceptions.ConditionalCheckFailedException:
-            raise Superseded(f"a newer generation than {generation} has begun") from None
+        if not self._update(update):
+            raise Superseded(f"a newer generation than {generation} has begun")
 
     def output_owner(self, uri: str) -> Key | None:
         """The batch that an output location belongs to."""
@@ -233,13 +230,9 @@ class Store:
 
     def nudge(self, key: Key, at: str) -> None:
         """Rewrite the head so that the stream tells of it once more."""
-        self._client.update_item(
-            TableName=self._table,
-            Key=_key(key.pk, HEAD),
-            UpdateExpression="SET nudgedAt = :at",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues={":at": {"S": at}},
-        )
+        update = _Update(self._table, key.pk, {"nudgedAt": at})
+        update.condition("attribute_exists(pk)")
+        self._client.update_item(**update.arguments())
 
     def raise_generation(
         self, key: Key, current: int, at: str, *, failed: bool, handled: int = 0, failures: int = 0
@@ -254,25 +247,15 @@ class Store:
             handled: the last event handled: failures are counted as long as it stays.
             failures: how many failed in a row before this one.
         """
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(key.pk, HEAD),
-                UpdateExpression="SET generation = :next, rebuiltAt = :at, rebuilds = :failures, rebuiltFor = :handled",
-                ConditionExpression="generation = :current",
-                ExpressionAttributeValues=_pack(
-                    {
-                        ":next": current + 1,
-                        ":current": current,
-                        ":at": at,
-                        ":failures": failures + int(failed),
-                        ":handled": handled,
-                    }
-                ),
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        begun = {
+            "generation": current + 1,
+            "rebuiltAt": at,
+            "rebuilds": failures + int(failed),
+            "rebuiltFor": handled,
+        }
+        update = _Update(self._table, key.pk, begun)
+        update.condition("generation = :current", current=current)
+        return self._update(update)
 
     def transfers(self, provider: str) -> list[Key]:
         """The line of a provider's batches, first come first served: those within its limit are in transfer."""
@@ -281,39 +264,34 @@ class Store:
 
     def join_transfers(self, provider: str, key: Key) -> list[Key]:
         """Join the end of the line, or keep the place there; returns the line."""
-        line = self.transfers(provider)
-        return line if key in line else self._change_line(provider, lambda now: now if key in now else [*now, key])
+        return self._change_line(provider, lambda now: now if key in now else [*now, key])
 
     def leave_transfers(self, provider: str, key: Key) -> list[Key]:
         """Leave the line; returns it. Leaving twice is leaving once."""
-        line = self.transfers(provider)
-        return line if key not in line else self._change_line(provider, lambda now: [k for k in now if k != key])
+        return self._change_line(provider, lambda now: [k for k in now if k != key])
 
     def _change_line(self, provider: str, change: Callable[[list[Key]], list[Key]]) -> list[Key]:
         for attempt in range(TRIES):
-            item = self._get(f"TRANSFERS#{provider}", HEAD)
-            version = item["version"] if item else 0
-            line = change([Key(*entry.split("#")) for entry in item["line"]] if item else [])
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(f"TRANSFERS#{provider}", HEAD),
-                    UpdateExpression="SET #line = :line, version = :next",
-                    ConditionExpression="attribute_not_exists(pk) OR version = :version",
-                    ExpressionAttributeNames={"#line": "line"},
-                    ExpressionAttributeValues=_pack(
-                        {
-                            ":line": [f"{key.project}#{key.batch}" for key in line],
-                            ":version": version,
-                            ":next": version + 1,
-                        }
-                    ),
-                )
-            except self._client.exceptions.ConditionalCheckFailedException:
-                time.sleep(min(0.02 * 2**attempt, 0.5))
-            else:
-                return line
+            item = self._get(f"TRANSFERS#{provider}", HEAD) or {"version": 0, "line": []}
+            before = [Key(*entry.split("#")) for entry in item["line"]]
+            after = change(before)
+            if after == before:
+                return after
+            changed = {"line": [f"{key.project}#{key.batch}" for key in after], "version": item["version"] + 1}
+            update = _Update(self._table, f"TRANSFERS#{provider}", changed)
+            update.condition("(attribute_not_exists(pk) OR version = :version)", version=item["version"])
+            if self._update(update):
+                return after
+            time.sleep(min(0.02 * 2**attempt, 0.5))
         raise Busy(f"the line of {provider} is written by too many at once")
+
+    def _update(self, update: "_Update") -> bool:
+        """Whether it was written: False where its condition did not hold."""
+        try:
+            self._client.update_item(**update.arguments())
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def _writes(
         self, key: Key, command: Command, head: dict[str, Any] | None, events: list[Event], generation: int | None
@@ -511,7 +489,7 @@ def _pack_value(value: Any) -> dict[str, Any]:
             return {"BOOL": value}
         case str():
             return {"S": str(value)}
-        case int() | float() | Decimal():
+        case int() | float():
             return {"N": str(value)}
         case Mapping():
             return {"M": _pack(value)}

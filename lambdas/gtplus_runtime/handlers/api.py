@@ -181,15 +181,14 @@ def _found(call: Call) -> dict[str, Any]:
 def _show_batch(call: Call) -> dict[str, Any]:
     head = _found(call)
     status = BATCH[head["status"]]
+    review = head["facts"].get("review")
     return {
         **public(head),
         "meaning": status.meaning,
         "waitsFor": status.waits_for,
         "next": BATCH.next_for(status.name, call.actor.duty),
         "workOrder": head["facts"].get("workOrder"),
-        "review": head["facts"].get("review")
-        if (head["facts"].get("review") or {}).get("round") == head["round"]
-        else None,
+        "review": review if review and review.get("round") == head["round"] else None,
     }
 
 

@@ -2,7 +2,6 @@
 
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.lifecycle import BatchStatus
-from gtplus_runtime.review import join
 
 
 @on_status
@@ -11,9 +10,7 @@ def handler(batch: Batch) -> None:
     facts = batch.facts
     verdicts = facts.get("verdicts")
     if verdicts and facts["sample"]["round"] == batch.round and f"/round-{batch.round}/" in verdicts:
-        sample = batch.objects.lines(facts["sample"]["uri"])
-        review = join((entry["object"] for entry in sample), batch.objects.json(verdicts)["verdicts"])
-        wrong = [{"source-ref": verdict.object, "reason": verdict.reason} for verdict in review.wrong]
+        wrong = [{"source-ref": v.object, "reason": v.reason} for v in batch.review(batch.sample()).wrong]
     else:
         wrong = [
             {"source-ref": source, "reason": str(batch.event["data"].get("reason", ""))} for source in batch.sources()

@@ -2,15 +2,13 @@
 
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.lifecycle import BatchStatus
-from gtplus_runtime.review import join
 
 
 @on_status
 def handler(batch: Batch) -> None:
     """Write the verdicts as a manifest of `groundtruth/label-verification`, which existing readers know."""
-    verdicts = batch.objects.json(batch.facts["verdicts"])["verdicts"]
-    sample = list(batch.objects.lines(batch.facts["sample"]["uri"]))
-    review = join((entry["object"] for entry in sample), verdicts)
+    sample = batch.sample()
+    review = batch.review(sample)
     names = {entry["object"]: entry["name"] for entry in sample}
     attribute = f"{batch.attribute}-verification"
     lines = [
