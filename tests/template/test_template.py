@@ -33,6 +33,8 @@ KEEPS_STATE = {
     "AWS::Logs::LogGroup",
     "AWS::Cognito::UserPoolClient",
     "AWS::ApiGatewayV2::Api",
+    "AWS::SQS::Queue",
+    "AWS::Lambda::EventSourceMapping",
 }
 FROZEN = {
     "AWS::ApiGatewayV2::Api": {"WorkspaceApi269CC1E9"},
@@ -45,7 +47,15 @@ FROZEN = {
         "WorkspaceWorkflowHistory41BEF091",
         "WorkspaceApiAccessLogsF501A5CF",
     },
+    # A mapping keeps its place in the stream; two of the same stream and function cannot be side by side.
+    "AWS::Lambda::EventSourceMapping": {"WorkspaceWorkflowStream745EE1E9", "WorkspaceWorkflowMessagesEA64446E"},
     "AWS::S3::Bucket": {"Streets617D6036", "PortraitsCB35C24B"},
+    "AWS::SQS::Queue": {
+        "WorkspaceWorkflowDispatcherDeadLetters0755BD32",
+        "WorkspaceWorkflowReconcilerDeadLetters624E4C22",
+        "WorkspaceWorkflowStorageEventsDeadLetters964BA83C",
+        "WorkspaceWorkflowStorageEvents9880AE1D",
+    },
     "AWS::StepFunctions::StateMachine": {"WorkspaceWorkflowStateMachine736AC094"},
 }
 """The logical ids of what holds state. A deploy under another id begins with an empty one: never change this list to
