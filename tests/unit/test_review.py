@@ -72,7 +72,7 @@ def test_a_sample_is_drawn_without_replacement_from_what_is_there(total: int, si
     sample = draw_sample(OBJECTS[:total], size, seed)
     assert len(sample) == min(size, total)
     assert len({label.source for label in sample}) == len(sample)
-    assert set(sample) <= set(OBJECTS[:total])
+    assert {label.source for label in sample} <= {label.source for label in OBJECTS[:total]}
     assert [label.source for label in sample] == sorted(label.source for label in sample)
 
 

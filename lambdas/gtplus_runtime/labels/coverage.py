@@ -1,77 +1,17 @@
-"""Labels in an output manifest: what each line says, and whether it covers what was to be labeled. Pure.
-
-Source of the format: "Output Data" of Ground Truth in the Amazon SageMaker developer guide (the augmented manifest):
-the input line with `<label attribute>` and `<label attribute>-metadata` beside.
-"""
+"""An output manifest held against what was to be labeled."""
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from gtplus_runtime.labels.model import Label
+from gtplus_runtime.labels.reading import read_label
+from gtplus_runtime.labels.statistics import Statistics
 from gtplus_runtime.manifest import lines_of
-from gtplus_runtime.strict_json import read_json
 
 CLASSES_SHOWN = 100
 """Classes that are counted by name on the batch; the head stays bounded."""
-
-
-class Label(NamedTuple):
-    """One labeled line.
-
-    Attributes:
-        source: the object: its `source-ref`, or its `source`.
-        value: the label as it stands; None where the object failed.
-        name: the class in words, or a short form of the value.
-        confidence: between 0 and 1, or None.
-        failure: why there is no label; empty where nobody says why, None where there is one.
-    """
-
-    source: str
-    value: Any
-    name: str
-    confidence: float | None = None
-    failure: str | None = None
-
-
-def read_label(line: bytes, attribute: str) -> Label | None:
-    """The label of a line, or None where the line is no line of an output manifest."""
-    try:
-        entry = read_json(line.decode())
-    except ValueError:
-        return None
-    if not isinstance(entry, dict):
-        return None
-    source = entry.get("source-ref", entry.get("source"))
-    if not isinstance(source, str):
-        return None
-    metadata = entry.get(f"{attribute}-metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    value = entry.get(attribute)
-    if value is None or "failure-reason" in metadata:
-        return Label(source, None, "", failure=str(metadata.get("failure-reason", "")))
-    confidence = metadata.get("confidence")
-    return Label(source, value, _name(value, metadata), confidence if isinstance(confidence, int | float) else None)
-
-
-def _name(value: Any, metadata: dict[str, Any]) -> str:
-    # It becomes a key in the batch's item: short, never empty, and text that UTF-8 can write.
-    name = _words(value, metadata).encode("utf-8", "replace").decode() or "(empty)"
-    return name if len(name) <= 80 else name[:77] + "..."
-
-
-def _words(value: Any, metadata: dict[str, Any]) -> str:
-    if isinstance(metadata.get("class-name"), str):
-        return str(metadata["class-name"])
-    classes = metadata.get("class-map")
-    if isinstance(classes, dict):
-        if isinstance(value, list):
-            return ", ".join(str(classes.get(str(entry), entry)) for entry in value)
-        if isinstance(value, dict) and isinstance(value.get("annotations"), list):
-            ids = Counter(str(a.get("class_id")) for a in value["annotations"] if isinstance(a, dict))
-            return ", ".join(f"{n} × {classes.get(c, c)}" for c, n in ids.items()) or "nothing"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 class Coverage:
@@ -129,14 +69,18 @@ class Coverage:
         ]
         return [f"{what}: {count}" for count, what in found if count]
 
+    def statistics(self) -> Statistics:
+        """Counts over the objects' labels."""
+        statistics = Statistics()
+        for label in self.labels.values():
+            statistics.add(label)
+        return statistics
+
     def summary(self) -> dict[str, Any]:
-        """Counts for the batch: labeled, failed, and of each class."""
-        classes = Counter(label.name for label in self.labeled)
+        """Counts for the batch: labeled, failed, annotations, and of each class; how sure the labels are."""
         return {
-            "labeled": len(self.labeled),
-            "failed": self.failed,
+            **self.statistics().summary(CLASSES_SHOWN),
             "missing": len(self.missing),
-            "classes": dict(sorted(classes.most_common(CLASSES_SHOWN))),
             "problems": self.problems(),
             "sha256": self.sha256,
         }
