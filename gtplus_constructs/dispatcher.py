@@ -113,6 +113,7 @@ def add_dispatcher(
                 for pattern in (
                     '{"dynamodb":{"Keys":{"sk":{"S":["HEAD"]}}}}',
                     '{"eventName":["INSERT"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"EVENT#"}]}}}}',
+                    '{"eventName":["INSERT","MODIFY"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"RETELL#"}]}}}}',
                 )
             ]
         ),

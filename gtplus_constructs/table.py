@@ -43,6 +43,8 @@ class BatchTable(Construct):
             # Keys only: no token and no word of a batch travels in the stream.
             stream=dynamodb.StreamViewType.KEYS_ONLY,
             deletion_protection=policy is not RemovalPolicy.DESTROY,
+            # Of what is kept for a while only: the quarantine, and who asked for what to be told again.
+            time_to_live_attribute="expiresAt",
             removal_policy=policy,
         )
         # Sparse: only heads that are open, so a sweep costs what is open.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from gtplus_runtime.lifecycle import BATCH, PROJECT
 from gtplus_runtime.problems import Problem, shown
+from gtplus_runtime.store import BUS, EVERYBODY, TOPIC
 from gtplus_runtime.strict_json import read_json
 
 TASK_TYPES = ("text", "image", "video", "audio", "3d-point-cloud", "custom")
@@ -29,6 +30,7 @@ MAX_VERDICTS = 2_000
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,126}")
+_TIME = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z")
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f]{0,1024}")
 
 
@@ -38,7 +40,7 @@ class Field(NamedTuple):
     Attributes:
         name: its key in the JSON body.
         help: what it is, for people.
-        kind: `text`, `flag`, `count`, `s3`, `email`, `attribute`, `counters` or `verdicts`.
+        kind: `text`, `flag`, `count`, `s3`, `email`, `attribute`, `time`, `counters` or `verdicts`.
         required: whether it must be there.
         choices: the values allowed, where they are few.
         limit: the longest text in characters.
@@ -54,6 +56,12 @@ class Field(NamedTuple):
 
 _REASON = Field("reason", "why")
 _ROUND = Field("round", "the round it is about; a word on an earlier round is refused", "count")
+
+_SPAN = (
+    Field("since", "the time from which on events are told again", "time", required=True),
+    Field("until", "the time up to which, itself included", "time", required=True),
+    Field("to", "whom they are told", choices=(EVERYBODY, BUS, TOPIC)),
+)
 
 FORMS: dict[str, tuple[Field, ...]] = {
     "project.request": (
@@ -75,6 +83,9 @@ FORMS: dict[str, tuple[Field, ...]] = {
         Field("status", "the status to move to", required=True, choices=tuple(PROJECT.statuses)),
         _REASON,
     ),
+    "project.retell": (*_SPAN, Field("after", "the batch after which to go on, as the last answer says")),
+    "batch.retell": _SPAN,
+    "event.replay": (),
     "batch.create": (
         Field("description", "what the batch is"),
         Field("input", "S3 location of the input: a prefix that ends in / or a manifest", "s3", required=True),
@@ -167,6 +178,7 @@ def _check_field(field: Field, value: Any) -> list[Problem]:
         return wrong(f"one of {', '.join(field.choices)}", "choose one of them")
     patterns = {
         "email": (EMAIL, "an e-mail address", "give one such as jo@example.com"),
+        "time": (_TIME, "a time in UTC, in ISO 8601", "give one such as 2026-11-25T08:00:00Z"),
         "attribute": (
             _ATTRIBUTE,
             "1 to 127 letters, digits, - and _, beginning with a letter or digit",

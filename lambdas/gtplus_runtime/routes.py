@@ -16,7 +16,7 @@ class Route(NamedTuple):
     Attributes:
         name: what the client calls it; `batch.accept`.
         method: the HTTP method. GET changes nothing.
-        path: after the duty, with `{project}` and `{batch}`.
+        path: after the duty, with `{project}` and `{batch}`, or `{event}`.
         duties: those that may call it; each has a path of its own.
         summary: a sentence for the docs.
         target: for a command, the status that it leads to; None where the body says it.
@@ -59,6 +59,15 @@ ROUTES = (
         ProjectStatus.DECLINED,
     ),
     Route("project.status", "POST", _PROJECT + "/status", _OPERATOR, "Move a project to the status in the body."),
+    Route(
+        "project.retell",
+        "POST",
+        _PROJECT + "/retell",
+        _OPERATOR,
+        "Tell the events of a span of time again, to the bus and to people, and look at every open batch.",
+    ),
+    Route("event.list", "GET", "/events", _OPERATOR, "What S3 told and led to nothing, newest first."),
+    Route("event.replay", "POST", "/events/{event}/replay", _OPERATOR, "Act on an event of the quarantine again."),
     Route("batch.list", "GET", _PROJECT + "/batches", PEOPLE, "The batches of a project, newest first."),
     Route("batch.show", "GET", _BATCH, PEOPLE, "One batch: where it stands and whom it waits for."),
     Route("batch.history", "GET", _BATCH + "/history", PEOPLE, "Every event of a batch, oldest first."),
@@ -110,6 +119,7 @@ ROUTES = (
         BatchStatus.SENT_FOR_REWORK,
     ),
     Route("batch.pause", "POST", _BATCH + "/pause", _OWNERS, "Pause a batch.", BatchStatus.PAUSED),
+    Route("batch.retell", "POST", _BATCH + "/retell", _OPERATOR, "Tell the events of a batch in a span of time again."),
     Route("batch.resume", "POST", _BATCH + "/resume", _OWNERS, "Resume a paused batch where it was."),
     Route("batch.cancel", "POST", _BATCH + "/cancel", _OWNERS, "Give a batch up.", BatchStatus.CANCELLED),
 )

@@ -7,9 +7,11 @@ Items, all under one partition key a batch (`BATCH#<project>#<batch>`) or projec
 | `HEAD` | where it stands; bounded, whatever the number of events |
 | `EVENT#<seq>` | one status change, never written twice |
 | `COMMAND#<key>` | the answer that a command was given, so that a duplicate is answered as the first was |
+| `RETELL#<to>#<seq>` | somebody asked that an event be told again |
 
-and, under keys of their own, `OUTPUT#<uri>` (which batch an output location belongs to) and
-`TRANSFERS#<provider>` (the line of the batches in data transfer).
+and, under keys of their own, `OUTPUT#<uri>` (which batch an output location belongs to), `TRANSFERS#<provider>` (the
+line of the batches in data transfer) and `QUARANTINE` (what S3 told and led to nothing, by its time and id). What has
+an `expiresAt` goes by itself.
 
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
 and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`,
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
 
 HEAD = "HEAD"
 OPEN = "open"
+RETELL = "RETELL#"
+EVERYBODY, BUS, TOPIC = "everybody", "bus", "topic"
+"""Whom an event is told again."""
+QUARANTINE = "QUARANTINE"
+KEPT_SECONDS = 30 * 24 * 3600
+"""How long what is in quarantine, and who asked for what to be told again, are kept."""
 TRIES = 8
 """How often a command is decided anew when another one came between; each try waits a little longer."""
 
@@ -227,6 +235,45 @@ class Store:
         """The batch that an output location belongs to."""
         item = self._get(f"OUTPUT#{uri}", HEAD)
         return Key(item["project"], item["batch"]) if item else None
+
+    def retell(self, key: Key, seq: int, to: str, at: str, by: str) -> None:
+        """Have the dispatcher tell an event again; asked twice, it is told twice, in the same words.
+
+        Args:
+            key: the batch or project.
+            seq: the event.
+            to: EVERYBODY, BUS or TOPIC.
+            at: the time.
+            by: who asked, for people.
+        """
+        item = {"pk": key.pk, "sk": f"{RETELL}{to}#{seq:08d}", "at": at, "by": by, "expiresAt": _expiry()}
+        self._client.put_item(TableName=self._table, Item=_pack(item))
+
+    def quarantine(self, id: str, facts: Mapping[str, Any]) -> None:
+        """Keep what S3 told and led to nothing, for a while; the same event again takes the place of the first.
+
+        Args:
+            id: the event's, which sorts by its time.
+            facts: what it said, and why nothing came of it.
+        """
+        item = {"pk": QUARANTINE, "sk": id, "expiresAt": _expiry(), **facts}
+        self._client.put_item(TableName=self._table, Item=_pack(item))
+
+    def quarantined(self) -> Iterator[dict[str, Any]]:
+        """What is in quarantine and still open, newest first."""
+        for item in self._query(
+            KeyConditionExpression="pk = :pk",
+            FilterExpression="attribute_not_exists(settled)",
+            ExpressionAttributeValues={":pk": {"S": QUARANTINE}},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+        ):
+            yield _quarantined(item)
+
+    def quarantined_event(self, id: str) -> dict[str, Any] | None:
+        """One event of the quarantine."""
+        item = self._get(QUARANTINE, id)
+        return _quarantined(item) if item else None
 
     def nudge(self, key: Key, at: str) -> None:
         """Rewrite the head so that the stream tells of it once more."""
@@ -469,6 +516,14 @@ def _new_head(key: Key, command: Command) -> dict[str, Any]:
         # held for 90 days.
         head |= {"batch": key.batch, "uid": uuid.uuid4().hex[:8], "open": OPEN, "generation": 1, "handled": 0}
     return head
+
+
+def _expiry() -> int:
+    return int(time.time()) + KEPT_SECONDS
+
+
+def _quarantined(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": item["sk"], **{name: value for name, value in item.items() if name not in ("pk", "sk", "expiresAt")}}
 
 
 def _event_sk(seq: int) -> str:

@@ -292,7 +292,7 @@ def test_people_are_told_and_the_bus_publishes_each_status(world: World) -> None
     policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}]}
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
     sns.subscribe(TopicArn=world.facts["topic"], Protocol="sqs", Endpoint=arn)
-    pattern = json.dumps({"source": ["gtplus"], "detail-type": ["Status changed"]})
+    pattern = json.dumps({"source": ["gtplus"], "detail-type": ["Batch status changed"]})
     events.put_rule(Name="listener", EventBusName=world.facts["bus"], EventPattern=pattern)
     events.put_targets(Rule="listener", EventBusName=world.facts["bus"], Targets=[{"Id": "1", "Arn": arn}])
 

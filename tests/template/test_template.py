@@ -191,6 +191,9 @@ class TestTheTable:
     def test_its_stream_carries_keys_and_nothing_else(self, table: Body) -> None:
         assert table["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
 
+    def test_only_what_is_kept_for_a_while_goes_by_itself(self, table: Body) -> None:
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+
     def test_costs_what_is_used(self, table: Body) -> None:
         assert table["BillingMode"] == "PAY_PER_REQUEST"
 
@@ -286,11 +289,12 @@ class TestEveryHopThatNobodyWaitsFor:
         assert 0 < properties["MaximumRecordAgeInSeconds"] <= 3_600
 
     def test_the_stream_passes_on_heads_and_new_events_only(self, example_body: Body) -> None:
-        """A park writes the head; an event item is never written again."""
+        """A park writes the head; an event item is never written again; who asks to be told again may ask twice."""
         patterns = [json.loads(each["Pattern"]) for each in self.stream(example_body)["FilterCriteria"]["Filters"]]
         assert patterns == [
             {"dynamodb": {"Keys": {"sk": {"S": ["HEAD"]}}}},
             {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "EVENT#"}]}}}},
+            {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "RETELL#"}]}}}},
         ]
 
     def test_a_message_is_not_read_twice_at_once(self, example_body: Body) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gtplus_runtime import retelling
 from gtplus_runtime.commands import Command, Event, evolve
 from gtplus_runtime.handlers import api
 from gtplus_runtime.lifecycle import Duty
@@ -47,6 +48,9 @@ class Table:
         self.answers: dict[tuple[Key, str], tuple[str, dict[str, Any]]] = {}
         self.claims: list[str | None] = []
         self.busy = False
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.told: list[tuple[Key, int, str]] = []
+        self.nudged: list[Key] = []
 
     def head(self, key: Key) -> dict[str, Any] | None:
         return self.heads.get(key)
@@ -59,6 +63,24 @@ class Table:
 
     def batches(self, project: str) -> list[dict[str, Any]]:
         return [head for key, head in self.heads.items() if key.batch and key.project == project]
+
+    def quarantined(self) -> Iterator[dict[str, Any]]:
+        yield from (event for event in self.kept.values() if "settled" not in event)
+
+    def quarantined_event(self, id: str) -> dict[str, Any] | None:
+        return self.kept.get(id)
+
+    def quarantine(self, id: str, facts: Mapping[str, Any]) -> None:
+        self.kept[id] = {"id": id, **facts}
+
+    def output_owner(self, uri: str) -> Key | None:
+        return None
+
+    def retell(self, key: Key, seq: int, to: str, at: str, by: str) -> None:
+        self.told.append((key, seq, to))
+
+    def nudge(self, key: Key, at: str) -> None:
+        self.nudged.append(key)
 
     def answered(self, key: Key, command_key: str, fingerprint: str) -> dict[str, Any] | None:
         mark, answer = self.answers.get((key, command_key), (fingerprint, None))
@@ -133,22 +155,24 @@ class World:
         who: str = "ann",
         project: str = "streets",
         batch: str = "digits",
+        event: str = "20261125011141-abc",
         headers: Mapping[str, str] | None = None,
         raw: str | None = None,
         **more: Any,
     ) -> tuple[int, Any]:
         self.calls += 1
-        names = {name: value for name, value in (("project", project), ("batch", batch)) if f"{{{name}}}" in key}
+        given = (("project", project), ("batch", batch), ("event", event))
+        names = {name: value for name, value in given if f"{{{name}}}" in key}
         iam = {"callerId": f"AROA{who}:any-session", "userArn": f"arn:aws:sts::1:assumed-role/{who}/any-session"}
         text = raw if raw is not None else None if body is None else json.dumps(body)
-        event = {
+        request = {
             "routeKey": key,
             "pathParameters": names or None,
             "headers": dict(headers or {}),
             "requestContext": {"requestId": f"r{self.calls}", "authorizer": {"iam": iam}},
             "body": text,
         }
-        answer = api.handler({**event, **more}, None)
+        answer = api.handler({**request, **more}, None)
         assert answer["headers"] == {"content-type": "application/json"}
         return answer["statusCode"], json.loads(answer["body"])
 
@@ -497,3 +521,104 @@ def test_a_problem_is_answered_with_its_four_parts(world: World) -> None:
             "choose one of them",
         )._asdict()
     ]
+
+
+# What came to nothing, and what was not told
+
+
+SPAN = {"since": "2026-11-24T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+
+
+def test_the_quarantine_is_shown_by_pages_until_an_event_is_settled(world: World) -> None:
+    for number in range(api.EVENTS_PAGE + 1):
+        world.table.quarantine(f"e{number}", {"at": "2026-11-25T01:11:41Z", "uri": "s3://b/x/output.manifest"})
+    world.table.quarantine("e0", {"settled": True})
+    code, answer = world.call("GET /operate/events")
+    assert (code, len(answer["events"]), answer["next"]) == (200, api.EVENTS_PAGE, None)
+    world.table.quarantine("another", {"at": "x"})
+    assert world.call("GET /operate/events")[1]["next"] == api.EVENTS_PAGE
+
+
+def test_a_replay_keeps_what_became_of_it_and_who_asked(world: World) -> None:
+    world.table.quarantine("e", {"at": "2026-11-25T01:11:41Z", "uri": "s3://b/x/output.manifest", "reason": "?"})
+    for _ in range(2):
+        code, answer = world.call("POST /operate/events/{event}/replay", {}, event="e", who="ops")
+        assert (code, answer["reason"]) == (200, "no batch has this output location")
+    assert world.table.kept["e"]["replayedBy"] == "ops/any-session"
+    assert list(world.table.kept) == ["e"]
+
+
+def test_what_is_not_in_quarantine_or_names_no_object_is_not_replayed(world: World) -> None:
+    assert world.call("POST /operate/events/{event}/replay", {}, event="no")[0] == 404
+    world.table.quarantine("e", {"at": "x", "reason": "this is no event of an output manifest", "text": "{"})
+    code, answer = world.call("POST /operate/events/{event}/replay", {}, event="e")
+    assert (code, answer["refused"]) == (409, "this event cannot be replayed")
+
+
+def test_the_events_of_a_span_of_time_are_told_again_and_open_batches_are_looked_at(world: World) -> None:
+    world.created()
+    world.table.heads[Key("streets", "digits")] |= {"handled": 1}
+    code, answer = world.call(f"{OPERATE}/retell", SPAN)
+    assert (code, answer) == (200, {"told": 3, "nudged": 1, "after": None})
+    assert world.table.told == [
+        (Key("streets"), 1, "everybody"),
+        (Key("streets"), 2, "everybody"),
+        (Key("streets", "digits"), 1, "everybody"),
+    ]
+    assert world.table.nudged == [Key("streets", "digits")]
+
+
+def test_a_batch_alone_is_told_to_the_bus_alone_and_nothing_is_nudged(world: World) -> None:
+    world.created()
+    world.table.heads[Key("streets", "digits")] |= {"handled": 1}
+    assert world.call(f"POST /operate/{BATCH}/retell", {**SPAN, "to": "bus"})[1] == {
+        "told": 1,
+        "nudged": 0,
+        "after": None,
+    }
+    assert world.table.told == [(Key("streets", "digits"), 1, "bus")]
+
+
+def test_what_lies_outside_the_span_is_not_told_again(world: World) -> None:
+    world.created()
+    world.table.heads[Key("streets", "digits")] |= {"handled": 1}
+    at = world.table.log[Key("streets", "digits")][0].at
+    late = {"since": "2100-01-01T00:00:00Z", "until": "2100-01-02T00:00:00Z"}
+    assert world.call(f"{OPERATE}/retell", {"since": at, "until": at})[1]["told"] == 1
+    assert world.call(f"{OPERATE}/retell", late)[1]["told"] == 0
+
+
+def test_many_batches_are_told_page_by_page_and_each_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retelling, "PAGE", 2)
+    world.created()
+    for name in ("b2", "b3", "b4"):
+        key = Key("streets", name)
+        world.table.heads[key] = {**world.table.heads[Key("streets", "digits")], "batch": name, "handled": 1}
+        world.table.log[key] = world.table.log[Key("streets", "digits")]
+    world.table.heads[Key("streets", "digits")]["handled"] = 1
+    after: dict[str, str] = {}
+    pages = 0
+    while True:
+        answer = world.call(f"{OPERATE}/retell", {**SPAN, **after})[1]
+        pages += 1
+        if answer["after"] is None:
+            break
+        after = {"after": answer["after"]}
+    assert pages > 1
+    assert len(world.table.told) == len(set(world.table.told)) == 2 + 4
+    assert len(world.table.nudged) == len(set(world.table.nudged)) == 4
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "place"),
+    [
+        ("2026-02-30T00:00:00Z", "2026-11-25T00:00:00Z", "since"),
+        ("2026-11-25T00:00:01Z", "2026-11-25T00:00:00Z", "until"),
+        ("yesterday", "2026-11-25T00:00:00Z", "since"),
+        ("2026-11-25T00:00:00+01:00", "2026-11-25T00:00:00Z", "since"),
+    ],
+)
+def test_a_span_that_is_none_is_refused(world: World, since: str, until: str, place: str) -> None:
+    world.approved()
+    code, answer = world.call(f"{OPERATE}/retell", {"since": since, "until": until})
+    assert (code, answer["problems"][0]["place"]) == (400, place)

@@ -78,7 +78,7 @@ def test_null_is_a_field_left_out() -> None:
 def test_whatever_is_sent_is_answered_with_problems_that_can_be_written_as_json(
     route: str, data: st.DataObject
 ) -> None:
-    names = st.sampled_from([field.name for field in FORMS[route]]) | st.text(max_size=10)
+    names = st.sampled_from([*(field.name for field in FORMS[route]), "other"]) | st.text(max_size=10)
     problems = check_form(route, data.draw(st.dictionaries(names, JSON, max_size=6)))
     json.dumps(Refused(400, "no", problems).answer()).encode()
     assert all(problem.rule and problem.mend and len(problem.value) <= 120 for problem in problems)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from gtplus_runtime.forms import FORMS, NAME
-from gtplus_runtime.handlers.api import _BEFORE, _READERS
+from gtplus_runtime.handlers.api import _BEFORE, _READERS, _REPAIRS
 from gtplus_runtime.lifecycle import BATCH, PEOPLE, PROJECT, Duty
 from gtplus_runtime.routes import BY_KEY, BY_NAME, ROUTES, Route, duty_paths
 
@@ -29,7 +29,8 @@ def calls() -> Iterator[tuple[Route, Duty, str, str]]:
             for project in TRICKY if "{project}" in route.path else [""]:
                 for batch in TRICKY if "{batch}" in route.path else [""]:
                     path = route.path.replace("{project}", project).replace("{batch}", batch)
-                    yield route, duty, project, f"{route.method}/{duty}{path}"
+                    for event in TRICKY if "{event}" in path else [""]:
+                        yield route, duty, project, f"{route.method}/{duty}{path.replace('{event}', event)}"
 
 
 CALLS = list(calls())
@@ -43,7 +44,8 @@ def test_a_route_reads_or_has_a_form_and_never_both(route: Route) -> None:
 
 def test_no_reader_form_or_preparation_is_without_a_route() -> None:
     assert {*_READERS, *FORMS} == set(BY_NAME)
-    assert set(_BEFORE) <= set(FORMS)
+    assert set(_BEFORE) | set(_REPAIRS) <= set(FORMS)
+    assert not set(_BEFORE) & set(_REPAIRS)
 
 
 def test_names_and_keys_are_used_once() -> None:
@@ -63,7 +65,7 @@ def test_a_path_starts_with_the_duty_it_is_called_for(route: Route) -> None:
 
 @each_route
 def test_a_route_about_one_project_names_it_in_its_path(route: Route) -> None:
-    assert ("{project}" in route.path) == (route.name != "project.list")
+    assert ("{project}" in route.path) == (route.name != "project.list" and not route.name.startswith("event."))
     assert ("{batch}" in route.path) == (route.name.startswith("batch.") and route.name != "batch.list")
 
 
@@ -72,7 +74,7 @@ def test_a_command_leads_to_a_status_that_its_duties_may_cause(route: Route) -> 
     lifecycle = PROJECT if route.name.startswith("project.") else BATCH
     if route.target is None:
         body_says_it = {"project.status", "batch.report", "batch.resume"}
-        assert route.method == "GET" or route.name in body_says_it
+        assert route.method == "GET" or route.name in body_says_it | set(_REPAIRS)
     elif route.target != lifecycle.first.name:
         for duty in route.duties:
             assert any(lifecycle.allowed(status.name, route.target, duty) for status in lifecycle)

@@ -27,7 +27,9 @@ from gtplus_runtime.log import log
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import OURS, Limits, Place, check_output, find_place
 from gtplus_runtime.problems import Problem, Refused, counted, shown
+from gtplus_runtime.retelling import moment, retell
 from gtplus_runtime.routes import BY_KEY, Route
+from gtplus_runtime.storage import replay
 from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
 
 CLAIMS = frozenset({"x-actor", "x-duty", "x-project", "x-user"})
@@ -44,6 +46,7 @@ class Call(NamedTuple):
     command_key: str
     start: int
     store: Store
+    event: str = ""
 
     def place(self) -> Place:
         """The project's place; refused where none is deployed."""
@@ -89,7 +92,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
     names = event.get("pathParameters") or {}
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    problems = [p for place in ("project", "batch") if place in names for p in check_name(place, names[place])]
+    problems = [p for place in ("project", "batch", "event") if place in names for p in check_name(place, names[place])]
     problems += [
         Problem(name, "who calls comes from the signature alone", "", "leave this header out")
         for name in sorted(CLAIMS & headers.keys())
@@ -122,6 +125,7 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
         command_key=f"{actor.id}/{(headers.get('idempotency-key') or request)[:200]}",
         start=int(start),
         store=store(),
+        event=names.get("event", ""),
     )
 
 
@@ -133,7 +137,7 @@ def _actor(context: Mapping[str, Any], duty: Duty) -> Actor:
 
 
 def _answer(call: Call) -> dict[str, Any]:
-    reader = _READERS.get(call.route.name)
+    reader = _READERS.get(call.route.name) or _REPAIRS.get(call.route.name)
     if reader is not None:
         return reader(call)
     before = _BEFORE.get(call.route.name)
@@ -270,6 +274,46 @@ def _history(call: Call) -> dict[str, Any]:
     return {"events": [{name: event.get(name) for name in names} for event in call.store.events(call.key)]}
 
 
+EVENTS_PAGE = 200
+"""Events of the quarantine in one answer."""
+
+
+def _quarantine(call: Call) -> dict[str, Any]:
+    events = list(islice(call.store.quarantined(), call.start, call.start + EVENTS_PAGE + 1))
+    return {
+        "events": events[:EVENTS_PAGE],
+        "next": call.start + EVENTS_PAGE if len(events) > EVENTS_PAGE else None,
+    }
+
+
+def _replay(call: Call) -> dict[str, Any]:
+    event = call.store.quarantined_event(call.event)
+    if event is None:
+        problem = Problem("event", "must be in quarantine", call.event, "look at the list")
+        raise Refused(404, "there is no such event", [problem])
+    if "uri" not in event:
+        problem = Problem("event", "must name an object", event["reason"], "write the object again, and S3 tells anew")
+        raise Refused(409, "this event cannot be replayed", [problem])
+    return replay(call.store, event, aws.timestamp(), call.actor.name)
+
+
+def _retell(call: Call) -> dict[str, Any]:
+    _found(call)
+    span: dict[str, str] = {}
+    problems = []
+    for name in ("since", "until"):
+        try:
+            span[name] = moment(call.body[name])
+        except ValueError:
+            problems.append(Problem(name, "a day of the calendar", call.body[name], "mend it"))
+    if not problems and span["since"] > span["until"]:
+        problems.append(Problem("until", "not before since", call.body["until"], "give a later time"))
+    if problems:
+        raise Refused(400, f"nothing was told again: {counted(problems)}", problems)
+    more = {name: call.body[name] for name in ("to", "after") if name in call.body}
+    return retell(call.store, call.key, at=aws.timestamp(), by=call.actor.name, **span, **more)
+
+
 _READERS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "project.list": lambda call: {"projects": [public(head) for head in call.store.projects()]},
     "project.show": _show_project,
@@ -278,7 +322,15 @@ _READERS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "batch.history": _history,
     "batch.sample": _sample,
     "batch.work": _work,
+    "event.list": _quarantine,
 }
+
+_REPAIRS: dict[str, Callable[[Call], dict[str, Any]]] = {
+    "event.replay": _replay,
+    "project.retell": _retell,
+    "batch.retell": _retell,
+}
+"""What is done again without a new decision: repeating it changes nothing, so no key is needed."""
 
 
 def _before_request(call: Call) -> dict[str, Any]:

@@ -5,25 +5,26 @@ head as it is when read, consistently. So a record may come twice, late or out o
 by any later write (the reconciler makes one). Output: `{"batchItemFailures": […]}`; one bad record holds up no other
 batch.
 
+An event is told when it is written, and again when somebody asks for it (`gtplus events retell`): the stream then tells
+of a `RETELL#` item.
+
 A send consumes nothing: only the next park, which names the last event handled, does. A token that is refused is
 dead, and is left to the reconciler.
 
-Sources: "Process Amazon DynamoDB records with Lambda" (at least once, in order for each item); "StartExecution" (a
-name is held for 90 days) and "SendTaskSuccess" of the AWS Step Functions API Reference.
+Sources: "Process Amazon DynamoDB records with Lambda" (at least once, in order for each item); "PutEvents" of the
+Amazon EventBridge API Reference (entries fail one by one); "StartExecution" (a name is held for 90 days) and
+"SendTaskSuccess" of the AWS Step Functions API Reference.
 """
 
 import json
 from typing import Any
 
-from gtplus_runtime import aws
+from gtplus_runtime import aws, outbound
 from gtplus_runtime.handling import store
-from gtplus_runtime.lifecycle import BATCH, PROJECT
+from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.log import log
 from gtplus_runtime.protocol import Following, execution_name, what_to_do
-from gtplus_runtime.store import HEAD, Key, Store
-
-SOURCE = "gtplus"
-DETAIL_TYPE = "Status changed"
+from gtplus_runtime.store import BUS, EVERYBODY, HEAD, RETELL, TOPIC, Key, Store
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -49,6 +50,9 @@ def _follow(table: Store, pk: str, sk: str, what: str) -> None:
         _wake(table, key)
     elif sk.startswith("EVENT#") and what == "INSERT":
         _tell(table, key, int(sk.removeprefix("EVENT#")))
+    elif sk.startswith(RETELL):
+        to, seq = sk.removeprefix(RETELL).split("#")
+        _tell(table, key, int(seq), to)
 
 
 def _wake(table: Store, key: Key) -> None:
@@ -89,43 +93,27 @@ def _wake(table: Store, key: Key) -> None:
                 log("token is dead", batch=key.batch, project=key.project, seq=event["seq"])
 
 
-def _tell(table: Store, key: Key, seq: int) -> None:
+def _tell(table: Store, key: Key, seq: int, to: str = EVERYBODY) -> None:
     event = table.event(key, seq)
     if event is None:
         return
-    status = (PROJECT if key.batch is None else BATCH)[event["status"]]
-    detail = {
-        "version": 1,
-        "workspace": aws.setting("WORKSPACE"),
-        "project": key.project,
-        "batch": key.batch,
-        "seq": seq,
-        "status": status.name,
-        "before": event["before"] or None,
-        "round": event["round"],
-        "at": event["at"],
-        "duty": event["actor"]["duty"],
-        "waitsFor": status.waits_for,
-    }
-    aws.client("events").put_events(
-        Entries=[
-            {
-                "EventBusName": aws.setting("BUS"),
-                "Source": SOURCE,
-                "DetailType": DETAIL_TYPE,
-                "Detail": json.dumps(detail),
-            }
-        ]
-    )
-    if status.waits_for is not None:
-        what = f"batch {key.batch} of project {key.project}" if key.batch else f"project {key.project}"
+    detail = outbound.detail(aws.setting("WORKSPACE"), key, event)
+    if to != TOPIC:
+        entry = {
+            "EventBusName": aws.setting("BUS"),
+            "Source": outbound.SOURCE,
+            "DetailType": outbound.detail_type(key),
+            "Detail": json.dumps(detail),
+        }
+        answer = aws.client("events").put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            # A refused entry is no error of the call.
+            raise RuntimeError(f"the bus refused event {seq}: {answer['Entries'][0].get('ErrorCode')}")
+    if to != BUS and detail["waitsFor"] is not None:
+        subject, text = outbound.message(key, event)
         aws.client("sns").publish(
             TopicArn=aws.setting("TOPIC"),
-            Subject=f"{what}: {status.name}"[:99],
-            Message=f"{what}: {status.name}.\n{status.meaning}\nIt waits for: {status.waits_for}.",
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": str(value)}
-                for name, value in detail.items()
-                if name in ("project", "batch", "status", "waitsFor") and value
-            },
+            Subject=subject,
+            Message=text,
+            MessageAttributes=outbound.attributes(detail),
         )

@@ -1,0 +1,98 @@
+"""The dispatcher tells what happened: to the bus, to people, or to one of the two again; a refusal is no success."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gtplus_runtime import aws
+from gtplus_runtime.handlers import dispatcher
+from gtplus_runtime.store import BUS, EVERYBODY, RETELL, TOPIC, Key
+
+KEY = Key("p", "b")
+
+
+class Table:
+    """One batch with one event, which waits for reviewers."""
+
+    def event(self, key: Key, seq: int) -> dict[str, Any] | None:
+        if (key, seq) != (KEY, 5):
+            return None
+        actor = {"id": "x", "name": "x", "duty": "report"}
+        at = "2026-11-25T01:11:41.000000Z"
+        return {"seq": 5, "status": "Ready for review", "before": "In progress", "round": 1, "at": at, "actor": actor}
+
+
+class Outside:
+    """The bus and the topic."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.refuses = False
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        (entry,) = Entries
+        if self.refuses:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+        self.told.append(f"bus {entry['DetailType']} {json.loads(entry['Detail'])['status']}")
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+
+    def publish(self, **message: Any) -> None:
+        self.told.append(f"topic {message['Subject']}")
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
+    made = Outside()
+    for name in ("WORKSPACE", "BUS", "TOPIC"):
+        monkeypatch.setenv(f"GTPLUS_{name}", name.lower())
+    monkeypatch.setattr(dispatcher, "store", Table)
+    monkeypatch.setattr(aws, "client", lambda name: made)
+    return made
+
+
+def follow(sk: str, what: str = "INSERT", pk: str = KEY.pk) -> list[str]:
+    keys = {"pk": {"S": pk}, "sk": {"S": sk}}
+    record = {"eventName": what, "dynamodb": {"Keys": keys, "SequenceNumber": "7"}}
+    failed = dispatcher.handler({"Records": [record]}, None)["batchItemFailures"]
+    return [entry["itemIdentifier"] for entry in failed]
+
+
+ON_BUS, TO_PEOPLE = "bus Batch status changed Ready for review", "topic batch b of project p: Ready for review"
+
+
+@pytest.mark.parametrize(
+    ("sk", "told"),
+    [
+        ("EVENT#00000005", [ON_BUS, TO_PEOPLE]),
+        (f"{RETELL}{EVERYBODY}#00000005", [ON_BUS, TO_PEOPLE]),
+        (f"{RETELL}{BUS}#00000005", [ON_BUS]),
+        (f"{RETELL}{TOPIC}#00000005", [TO_PEOPLE]),
+        (f"{RETELL}{TOPIC}#00000006", []),
+        ("EVENT#00000006", []),
+    ],
+)
+def test_whom_an_event_is_told(outside: Outside, sk: str, told: list[str]) -> None:
+    assert follow(sk) == []
+    assert outside.told == told
+
+
+def test_an_event_is_told_again_only_where_somebody_asks(outside: Outside) -> None:
+    follow("EVENT#00000005", "MODIFY")
+    assert outside.told == []
+    follow(f"{RETELL}{BUS}#00000005", "MODIFY")
+    assert outside.told == [ON_BUS]
+
+
+def test_what_the_bus_refuses_fails_the_record(outside: Outside) -> None:
+    """PutEvents answers 200 to it; the record comes again, and ends as a dead letter."""
+    outside.refuses = True
+    assert follow("EVENT#00000005") == ["7"]
+    outside.refuses = False
+    assert follow("EVENT#00000005") == []
+    assert outside.told == [ON_BUS, TO_PEOPLE]
+
+
+def test_an_item_of_neither_a_project_nor_a_batch_is_let_go(outside: Outside) -> None:
+    assert follow("EVENT#00000005", pk="QUARANTINE") == []
+    assert outside.told == []
