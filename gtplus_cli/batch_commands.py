@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import ClientError
 
+from gtplus_cli.batch_input import Project, check_input, refusal
 from gtplus_cli.caller import Caller, command, given
 from gtplus_cli.render import batch_table, event_table, person, safe, show_batch
 from gtplus_runtime.forms import check_form, check_name
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
-from gtplus_runtime.manifest import Inventory
-from gtplus_runtime.objects import Objects
-from gtplus_runtime.places import Grant, Limits, Place
 from gtplus_runtime.problems import Problem, Refused, counted, shown
 
 app = typer.Typer(no_args_is_help=True, help="Create, follow, review and decide on batches.")
@@ -45,7 +42,7 @@ def create(
     if problems:
         raise Refused(400, f"batch {name!r} was not created: {counted(problems)}", problems)
     if check:
-        _check_input(caller, project, name, input)
+        _check(caller, project, name, input)
     answer = caller.client.call("batch.create", project=project, batch=name, **body)
     caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
     caller.next(f"gtplus batch watch {batch}")
@@ -242,49 +239,14 @@ def _command(caller: Caller, route: str, batch: str, **body: Any) -> None:
     caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
 
 
-def _check_input(caller: Caller, project: str, name: str, uri: str) -> None:
-    place = caller.client.call("project.show", project=project)["place"]
-    if not place["deployed"]:
+def _check(caller: Caller, project: str, name: str, uri: str) -> None:
+    place = Project(caller, project)
+    if not place.deployed:
         return
-    inventory = _look(caller, project, uri, place)
-    if inventory is None or not inventory.counts:
-        return
-    if not inventory.total:
-        raise Refused(400, f"batch {name!r} was not created", inventory.problems)
-    count = sum(inventory.counts.values())
-    report = Path(f"{name}.report.json")
-    report.write_text(json.dumps(inventory.report(), indent=2))
-    problems = [
-        *inventory.problems[:20],
-        *([Problem("…", f"and {count - 20} more", "", f"all are counted in {report}")] if count > 20 else []),
-    ]
-    good = f"{len(inventory.lines):,} of {inventory.total:,} objects are good"
-    summary = f"batch {name!r} was not created: {counted(count)} in {uri}; {good}; the report is in {report}"
-    raise Refused(400, summary, problems)
-
-
-def _look(caller: Caller, project: str, uri: str, place: dict[str, Any]) -> Inventory | None:
-    known = Place(
-        project=project,
-        provider=place["provider"],
-        limits=Limits(**place["limits"]),
-        grants=tuple(Grant(g["bucket"], tuple(g["read"]), tuple(g["write"])) for g in place["grants"]),
-        data_role_arn="",
-        runtime_role_arn="",
-        settings={},
-    )
-    try:
-        inventory = Objects(caller.session.client("s3")).check_input(uri, known)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-    else:
-        if set(inventory.counts) != {"unreadable"}:
-            return inventory
-        code = inventory.problems[0].value
-    # The check at the other end has the authority; without the right to read, this one only says that it did not run.
-    if not caller.as_json:
-        caller.out.print(f"[yellow]the input was not checked here ({code}); the workspace checks it[/yellow]")
-    return None
+    path = Path(f"{name}.report.jsonl")
+    report = check_input(caller, place, uri, path)
+    if report is not None and report.counts:
+        raise refusal(name, uri, report, path)
 
 
 def _read_verdicts(path: Path) -> list[Any]:

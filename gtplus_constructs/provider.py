@@ -15,9 +15,15 @@ ConfusedDeputy = Literal["if-exists", "required", "none"]
 """How the trust in a service principal is tied to this account by `aws:SourceAccount`."""
 
 NO_LIMITS = Limits(
-    region=None, max_files=100_000, max_file_bytes=2_000_000_000, max_batch_bytes=10_000_000_000_000, max_in_transfer=5
+    region=None,
+    max_files=100_000,
+    max_file_bytes=2_000_000_000,
+    max_batch_bytes=10_000_000_000_000,
+    max_in_transfer=5,
+    formats="any",
 )
-"""Limits for a provider of one's own: those of ordinary Ground Truth where it has any (100,000 items a job)."""
+"""Limits for a provider of one's own: those of ordinary Ground Truth where it has any (100,000 items a job), and files
+of any format."""
 
 
 class LabelingProvider(ABC):

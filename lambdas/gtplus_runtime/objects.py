@@ -4,18 +4,38 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from gtplus_runtime.manifest import Found, Inventory, check_listing, check_manifest
-from gtplus_runtime.places import Place, split_uri
-from gtplus_runtime.problems import Problem
+from gtplus_runtime.manifest import Found
+from gtplus_runtime.places import split_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHUNK = 1 << 20
-_GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+_GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"AccessDenied", "403", "Forbidden"})
+
+
+DENSE = 20
+"""Wanted keys that make a page of a listing worth its call: at S3's prices a LIST costs as much as 12 HEADs, in time as
+much as some fifty of which 16 are under way at once."""
+
+PARALLEL = 16
+"""Requests at once."""
+
+
+class Unreadable(Exception):
+    """An object or a bucket that is not there, or not for this caller to read.
+
+    Attributes:
+        code: S3's.
+        mend: what to do about it.
+    """
+
+    def __init__(self, uri: str, code: str, mend: str) -> None:
+        self.code, self.mend = code, mend
+        super().__init__(f"{uri}: {code}; {mend}")
 
 
 class Objects:
@@ -26,15 +46,19 @@ class Objects:
     """
 
     def __init__(self, s3: "S3Client") -> None:
-        self._s3 = s3
+        self.s3 = s3
 
     def chunks(self, uri: str) -> Iterator[bytes]:
-        """The bytes of an object, in pieces; FileNotFoundError where there is none."""
+        """The bytes of an object, in pieces.
+
+        Raises:
+            Unreadable: it is not there, or not to be read.
+        """
         bucket, key = split_uri(uri)
         try:
-            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-        except self._s3.exceptions.ClientError as error:
-            raise _missing(error, uri) from None
+            body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        except self.s3.exceptions.ClientError as error:
+            raise _unreadable(error, uri, self._mend(bucket, key)) from None
         yield from body.iter_chunks(_CHUNK)
 
     def lines(self, uri: str) -> Iterator[dict[str, Any]]:
@@ -58,94 +82,156 @@ class Objects:
         """Write a JSON Lines file; returns its URI."""
         return self._put(uri, "".join(json.dumps(e) + "\n" for e in entries).encode(), "application/x-ndjson")
 
+    def write_file(self, uri: str, file: BinaryIO) -> str:
+        """Write what a file holds, from its beginning, as JSON Lines; returns its URI."""
+        file.seek(0)
+        return self._put(uri, file, "application/x-ndjson")
+
+    def _mend(self, bucket: str, key: str) -> str:
+        # A prefix is told from a manifest by its last slash, which is easily forgotten.
+        try:
+            answer = self.s3.list_objects_v2(Bucket=bucket, Prefix=f"{key}/", MaxKeys=1)
+        except self.s3.exceptions.ClientError:
+            answer = {}  # type: ignore[typeddict-item]
+        if answer.get("Contents"):
+            return f"objects lie under s3://{bucket}/{key}/ : a prefix ends in /"
+        return "upload it, or mend the location"
+
     def find(self, uri: str) -> Found | None:
         """What is there, or None."""
         bucket, key = split_uri(uri)
         try:
-            answer = self._s3.head_object(Bucket=bucket, Key=key)
-        except self._s3.exceptions.ClientError as error:
+            answer = self.s3.head_object(Bucket=bucket, Key=key)
+        except self.s3.exceptions.ClientError as error:
             # Without s3:ListBucket on the key S3 answers 403 for what is not there.
             if error.response["Error"]["Code"] in _GONE | _REFUSED:
                 return None
             raise
-        return Found(answer["ContentLength"], answer["ETag"].strip('"'), answer["LastModified"].isoformat())
+        etag, modified = answer["ETag"].strip('"'), answer["LastModified"].isoformat()
+        return Found(answer["ContentLength"], etag, modified, answer.get("VersionId"))
 
     def under(self, bucket: str, prefix: str) -> Iterator[tuple[str, Found]]:
-        """Everything under a prefix: one call for each thousand."""
-        for page in self._pages(bucket, prefix):
-            yield from page
+        """Everything under a prefix, in the order of the keys: one call for each thousand.
 
-    def look_up(self, bucket: str, keys: list[str]) -> dict[str, Found]:
-        """Find objects: by listing the folders where they lie dense, one by one where they lie thin."""
-        folders: dict[str, set[str]] = defaultdict(set)
-        for key in keys:
-            folders[key.rpartition("/")[0]].add(key)
+        Raises:
+            Unreadable: the bucket is not there, or not to be listed.
+        """
+        try:
+            for page in self._pages(bucket, prefix):
+                yield from page
+        except self.s3.exceptions.ClientError as error:
+            raise _unreadable(
+                error, f"s3://{bucket}/{prefix}", "look at the bucket, and at the grant on the prefix"
+            ) from None
+
+    def region_of(self, bucket: str) -> str | None:
+        """The region of a bucket, or None where S3 does not say; a refusal says it too, in its header."""
+        try:
+            answer: Any = self.s3.head_bucket(Bucket=bucket)
+        except self.s3.exceptions.ClientError as error:
+            answer = error.response
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
+        return str(region) if region else None
+
+    def look_up(self, bucket: str, keys: Iterable[str], prefixes: Iterable[str] = ()) -> dict[str, Found]:
+        """Find objects: by listing where they lie dense, by parallel HEAD where they lie thin.
+
+        A listing costs as much as about `DENSE` HEADs and finds up to 1,000 keys. So the way is: list from the next
+        wanted key on, as long as each page has `DENSE` wanted ones; else ask for the next ones by HEAD, twice as many
+        each time that a page was thin, and list again.
+
+        Args:
+            bucket: the bucket.
+            keys: the wanted ones.
+            prefixes: those that may be listed; a listing never spans two of them. Default: the keys' first folders.
+        """
         found: dict[str, Found] = {}
-        single: set[str] = set()
-        for folder, wanted in folders.items():
-            # A listing costs a call for each thousand, so it is given up when the folder turns out to be thin.
-            budget = 1 + len(wanted) // 20
-            left = set(wanted)
-            if len(wanted) > 1:
-                for calls, page in enumerate(self._pages(bucket, folder + "/" if folder else "")):
-                    for key, there in page:
-                        if key in left:
-                            found[key] = there
-                            left.discard(key)
-                    if not left or calls + 1 >= budget:
-                        break
-                else:
-                    left = set()
-            single |= left
-        with ThreadPoolExecutor(16) as pool:
-            for key, there_or_none in zip(
-                single, pool.map(lambda k: self.find(f"s3://{bucket}/{k}"), single), strict=True
-            ):
-                if there_or_none is not None:
-                    found[key] = there_or_none
+        single: list[str] = []
+        for folder, wanted in _grouped(keys, tuple(prefixes)):
+            position, step = 0, DENSE
+            while len(wanted) - position > DENSE:
+                # The key at this position is asked for alone, since a listing begins after it.
+                single.append(wanted[position])
+                dense, position = self._list_dense(bucket, folder, wanted, position, found)
+                step = DENSE if dense else 2 * step
+                single += wanted[position : position + step]
+                position += step
+            single += wanted[position:]
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            answers = pool.map(lambda key: self.find(f"s3://{bucket}/{key}"), single)
+            found.update((key, there) for key, there in zip(single, answers, strict=True) if there is not None)
         return found
 
-    def check_input(self, uri: str, place: Place) -> Inventory:
-        """Check the input of a batch: a prefix that ends in `/`, or a manifest."""
-        bucket, key = split_uri(uri)
-        outside = place.check_uri("input", uri, "read")
-        inventory = Inventory()
-        if outside:
-            inventory.refuse("outside the prefixes", outside[0])
-            return inventory
-        try:
-            if uri.endswith("/"):
-                return check_listing(bucket, self.under(bucket, key), place)
-            return check_manifest(self.chunks(uri), place, self.look_up)
-        except FileNotFoundError as error:
-            problem = Problem("input", "must be there and readable", uri, f"upload it, or mend the location ({error})")
-        except self._s3.exceptions.ClientError as error:
-            reason = error.response["Error"]["Code"]
-            if reason not in _REFUSED | {"NoSuchBucket"}:
-                raise
-            problem = Problem("input", "must be readable", f"{uri}: {reason}", "look at the grant of the project")
-        inventory.refuse("unreadable", problem)
-        return inventory
+    def _list_dense(
+        self, bucket: str, folder: str, wanted: list[str], position: int, found: dict[str, Found]
+    ) -> tuple[bool, int]:
+        """List from after a wanted key as long as it is worth it: whether it ever was, and the next wanted key."""
+        dense = False
+        start = wanted[position]
+        position += 1
+        for page in self._pages(bucket, folder, start):
+            if not page:
+                continue
+            last, there, begin = page[-1][0], dict(page), position
+            while position < len(wanted) and wanted[position] <= last:
+                if (known := there.get(wanted[position])) is not None:
+                    found[wanted[position]] = known
+                position += 1
+            if position - begin < DENSE or position == len(wanted):
+                return dense, position
+            dense = True
+        # The listing has ended: what is wanted and comes later is not there.
+        return True, len(wanted)
+
+    def read_all(self, uris: list[str]) -> dict[str, bytes]:
+        """The bytes of objects, read in parallel; those that are not there are left out."""
+
+        def read(uri: str) -> bytes | None:
+            try:
+                return b"".join(self.chunks(uri))
+            except Unreadable:
+                return None
+
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            contents = zip(uris, pool.map(read, uris), strict=True)
+            return {uri: content for uri, content in contents if content is not None}
 
     def presign(self, uri: str, *, write: bool = False, seconds: int = 900) -> str:
         """A link that reads or writes the object for a while; it ends with the session that signed it, too."""
         bucket, key = split_uri(uri)
         action = "put_object" if write else "get_object"
-        return self._s3.generate_presigned_url(action, Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
+        return self.s3.generate_presigned_url(action, Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
 
-    def _put(self, uri: str, body: bytes, kind: str) -> str:
+    def _put(self, uri: str, body: bytes | BinaryIO, kind: str) -> str:
         bucket, key = split_uri(uri)
-        self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind)
+        self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind)
         return uri
 
-    def _pages(self, bucket: str, prefix: str) -> Iterator[list[tuple[str, Found]]]:
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+    def _pages(self, bucket: str, prefix: str, start: str | None = None) -> Iterator[list[tuple[str, Found]]]:
+        after: Any = {} if start is None else {"StartAfter": start}
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **after)
+        for page in pages:
             yield [
                 (o["Key"], Found(o["Size"], o["ETag"].strip('"'), o["LastModified"].isoformat()))
-                for o in page.get("Contents", [])
+                for o in page.get("Contents", ())
             ]
 
 
-def _missing(error: Any, uri: str) -> Exception:
+def _grouped(keys: Iterable[str], prefixes: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """The keys of each prefix in S3's order, with the folder that they share."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        prefix = next((p for p in prefixes if key.startswith(p)), None)
+        groups[key[: key.find("/") + 1] if prefix is None else prefix].append(key)
+    for group in groups.values():
+        # S3 orders by the bytes of UTF-8, as Python does by code points.
+        group.sort()
+        first, last = group[0], group[-1]
+        shared = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        yield first[: first.rfind("/", 0, shared) + 1], group
+
+
+def _unreadable(error: Any, uri: str, mend: str) -> Exception:
     code = error.response["Error"]["Code"]
-    return FileNotFoundError(f"{uri}: {code}") if code in _GONE | _REFUSED else error
+    return Unreadable(uri, code, mend) if code in _GONE | _REFUSED else error

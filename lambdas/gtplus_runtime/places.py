@@ -39,6 +39,7 @@ class Limits(NamedTuple):
         max_batch_bytes: bytes of a batch, which must have less.
         max_in_transfer: batches in data transfer at once.
         max_projects_in_review: projects in *Review in progress* at once.
+        formats: the profile of file formats: `ground-truth-plus`, `ground-truth`, or `any` (see `formats.py`).
     """
 
     region: str | None = "us-east-1"
@@ -47,6 +48,27 @@ class Limits(NamedTuple):
     max_batch_bytes: int = 100_000_000_000
     max_in_transfer: int = 5
     max_projects_in_review: int = 5
+    formats: str = "ground-truth-plus"
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> "Limits":
+        """The limits from JSON; names that this release does not know are left out, since a newer one may write it."""
+        return cls(**{name: limit for name, limit in value.items() if name in cls._fields})
+
+
+GROUND_TRUTH_PLUS = Limits()
+"""SageMaker Ground Truth Plus."""
+
+GROUND_TRUTH = Limits(
+    region=None,
+    max_files=100_000,
+    max_file_bytes=2_000_000_000,
+    max_batch_bytes=10_000_000_000_000,
+    formats="ground-truth",
+)
+"""Ordinary Ground Truth ("Input Data Quotas" in the developer guide); of semantic segmentation it takes 20,000 items:
+`GROUND_TRUTH._replace(max_files=20_000)`. It has no limit for the bytes of a dataset, so a large
+one stands there."""
 
 
 class Place(NamedTuple):
@@ -81,12 +103,17 @@ class Place(NamedTuple):
         return cls(
             project=value["project"],
             provider=value["provider"],
-            limits=Limits(**value["limits"]),
+            limits=Limits.of(value["limits"]),
             grants=tuple(Grant(g["bucket"], tuple(g["read"]), tuple(g["write"])) for g in value["grants"]),
             data_role_arn=value["dataRoleArn"],
             runtime_role_arn=value["runtimeRoleArn"],
             settings=value["settings"],
         )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The S3 URIs of the prefixes that hold input."""
+        return tuple(f"s3://{grant.bucket}/{prefix}" for grant in self.grants for prefix in grant.read)
 
     def check_uri(self, field: str, uri: str, side: str) -> list[Problem]:
         """What is wrong with an S3 URI that must lie in a granted prefix.

@@ -1,9 +1,12 @@
-"""JSON that others wrote, read so that it can be written again: no NaN, and no nesting that breaks the writer. Pure.
+"""JSON that others wrote, read so that it can be written again: no NaN, no number that becomes infinite, and no nesting
+that breaks the writer. Pure.
 
-`json` reads NaN and Infinity, which are no JSON (RFC 8259, section 6), and reads a depth that it can no longer write.
+`json` reads NaN and Infinity, which are no JSON (RFC 8259, section 6), reads `1e999` as infinite and then writes it so,
+and reads a depth that it can no longer write.
 """
 
 import json
+from math import isinf
 from typing import Any, NoReturn
 
 MAX_DEPTH = 100
@@ -14,12 +17,18 @@ def read_json(text: str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: where it is none, or nested too deep.
+        JSONDecodeError: where it is none.
+        ValueError: where it is nested too deep, or has NaN or a number that is too large; in words.
     """
     try:
-        value = _DECODER.decode(text)
+        value = DECODER.decode(text)
+    except json.JSONDecodeError:
+        raise
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        # Python's own limit for the digits of a whole number says what its programmer can do, not its user.
+        raise ValueError("a number is too large" if "integer string" in str(error) else str(error)) from None
     # Counting brackets is fast, and tells that nearly every text is flat enough.
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value):
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
@@ -42,4 +51,17 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+DECODER: Any = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+"""Reads strictly, but for the depth. Its `scan_once`, the scanner in C, reads a value at a place of a text."""
+
+
+def mend_json(error: ValueError) -> str:
+    """What to do about a text that is no JSON: in our words, since Python's change from release to release."""
+    return "mend it" if isinstance(error, json.JSONDecodeError) else f"mend it: {error}"

@@ -10,28 +10,24 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gtplus_runtime.manifest import (
-    FROZEN,
-    MAX_LINE,
-    SHOWN_OF_A_KIND,
-    Found,
-    Inventory,
-    check_listing,
-    check_manifest,
-    lines_of,
-)
-from gtplus_runtime.places import Grant, Limits, Place
+from gtplus_runtime.json_lines import MAX_LINE, lines_of
+from gtplus_runtime.manifest import FROZEN, Finder, Found, Rules, check_lines, check_listing, inventory_line
+from gtplus_runtime.places import Limits
 from gtplus_runtime.problems import Problem
+from gtplus_runtime.report import SHOWN_OF_A_KIND, Report
 
-PLACE = Place(
-    project="street-signs",
-    provider="GroundTruthPlus",
-    limits=Limits(),
-    grants=(Grant("data", ("raw/",), ("labels/",)), Grant("more", ("in/", "also/"), ("out/",))),
-    data_role_arn="",
-    runtime_role_arn="",
-    settings={},
-)
+RULES = Rules(reads=("s3://data/raw/", "s3://more/in/", "s3://more/also/"))
+
+
+class Checked(Report):
+    """A report, with the lines of the inventory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+
+    def keep(self, text: str, frozen: dict[str, Any] | None) -> None:
+        self.lines.append(json.loads(inventory_line(text, frozen)))
 
 
 class Bucket:
@@ -40,6 +36,10 @@ class Bucket:
     def __init__(self, size: int = 100, missing: Iterable[str] = ()) -> None:
         self.size, self.missing = size, set(missing)
         self.asked: list[tuple[str, int]] = []
+        self.files: dict[str, bytes] = {}
+
+    def read(self, uris: list[str]) -> dict[str, bytes]:
+        return {uri: self.files[uri] for uri in uris if uri in self.files}
 
     def __call__(self, bucket: str, keys: list[str]) -> dict[str, Found]:
         self.asked.append((bucket, len(keys)))
@@ -48,9 +48,12 @@ class Bucket:
         return {key: Found(self.size, f"etag-{key}", "2026-11-24") for key in keys if key not in self.missing}
 
 
-def check(text: str | bytes, bucket: Bucket | None = None, place: Place = PLACE) -> Inventory:
-    data = text.encode() if isinstance(text, str) else text
-    return check_manifest([data], place, bucket or Bucket())
+def check(text: str | bytes | Iterable[bytes], bucket: Bucket | None = None, rules: Rules = RULES) -> Checked:
+    chunks = [text.encode()] if isinstance(text, str) else [text] if isinstance(text, bytes) else text
+    checked = Checked()
+    there = bucket or Bucket()
+    check_lines(chunks, rules, checked, Finder(there, there.read), checked.keep)
+    return checked
 
 
 def one(text: str | bytes, bucket: Bucket | None = None) -> tuple[str, Problem]:
@@ -66,8 +69,8 @@ def line(key: str = "raw/1.png", **more: Any) -> str:
     return json.dumps({"source-ref": f"s3://data/{key}", **more}) + "\n"
 
 
-def limits(**changed: int) -> Place:
-    return PLACE._replace(limits=Limits(**changed))
+def limits(**changed: int) -> Rules:
+    return RULES._replace(limits=Limits(**changed))
 
 
 # What is good
@@ -132,28 +135,28 @@ URI = 'write {"source-ref": "s3://…"}'
 @pytest.mark.parametrize(
     ("text", "kind", "problem"),
     [
-        ("{", "not JSON", Problem("line 1", "one JSON object a line", "'{'", "mend the line")),
+        ("{", "not JSON", Problem("line 1", "one JSON object a line", "'{'", "mend it")),
         (
             "s3://data/raw/1.png",
             "not JSON",
-            Problem("line 1", "one JSON object a line", "'s3://data/raw/1.png'", "mend the line"),
+            Problem("line 1", "one JSON object a line", "'s3://data/raw/1.png'", "mend it"),
         ),
         (
             '{"source": "a"} {"source": "b"}',
             "not JSON",
-            Problem("line 1", "one JSON object a line", """'{"source": "a"} {"source": "b"}'""", "mend the line"),
+            Problem("line 1", "one JSON object a line", """'{"source": "a"} {"source": "b"}'""", "mend it"),
         ),
         (
             '{"source": "a", "x": NaN}',
             "not JSON",
-            Problem("line 1", "one JSON object a line", """'{"source": "a", "x": NaN}'""", "mend the line"),
+            Problem("line 1", "one JSON object a line", """'{"source": "a", "x": NaN}'""", "mend it: NaN is no JSON"),
         ),
         (
             '{"source": "a\x00b"}',
             "not JSON",
-            Problem("line 1", "one JSON object a line", """'{"source": "a\\x00b"}'""", "mend the line"),
+            Problem("line 1", "one JSON object a line", """'{"source": "a\\x00b"}'""", "mend it"),
         ),
-        ("\x00", "not JSON", Problem("line 1", "one JSON object a line", "'\\x00'", "mend the line")),
+        ("\x00", "not JSON", Problem("line 1", "one JSON object a line", "'\\x00'", "mend it")),
         ("[1]", "not an object", Problem("line 1", "one JSON object a line", "[1]", URI)),
         ("null", "not an object", Problem("line 1", "one JSON object a line", "None", URI)),
         ("{}", "no source", Problem("line 1", 'needs "source-ref" or "source"', "", "add one of them")),
@@ -275,13 +278,15 @@ def test_all_that_is_wrong_is_reported_at_once_in_the_order_of_the_lines() -> No
     assert inventory.summary() == (
         "4 problems: 1 × not JSON, 1 × named twice, 1 × another bucket, 1 × object not found"
     )
-    assert inventory.report() == {
+    assert inventory.answer() == {
         "version": 1,
         "lines": 5,
         "good": 1,
+        "files": 5,
         "bytes": 100,
         "problems": 4,
         "counts": {"not JSON": 1, "named twice": 1, "another bucket": 1, "object not found": 1},
+        "flags": {},
         "shown": [problem._asdict() for problem in inventory.problems],
     }
 
@@ -295,7 +300,7 @@ def test_a_report_spells_out_a_hundred_of_a_kind_and_counts_the_rest() -> None:
 
 def test_a_report_can_be_written_whatever_is_in_it() -> None:
     inventory = check('{"source-ref": "s3://other/\\ud800"}\n{"source-ref": "s3://data/raw/\\ud800"}\n\x00\n')
-    json.dumps(inventory.report()).encode()
+    json.dumps(inventory.answer()).encode()
     inventory.summary().encode()
 
 
@@ -335,9 +340,9 @@ def test_a_batch_has_at_most_10_000_files() -> None:
 
 def test_the_limits_are_the_providers() -> None:
     text = line("raw/1") + line("raw/2")
-    assert check(text, place=limits(max_files=1)).counts == {"too many files": 1}
-    assert check(text, place=limits(max_file_bytes=99)).counts == {"file too large": 2}
-    assert check(text, place=limits(max_batch_bytes=200)).counts == {"batch too large": 1}
+    assert check(text, rules=limits(max_files=1)).counts == {"too many files": 1}
+    assert check(text, rules=limits(max_file_bytes=99)).counts == {"file too large": 2}
+    assert check(text, rules=limits(max_batch_bytes=200)).counts == {"batch too large": 1}
 
 
 @pytest.mark.parametrize("text", [b"", b"\n\n", b"\xef\xbb\xbf", b"\r\n"])
@@ -373,7 +378,7 @@ def chunked(text: bytes, size: int) -> Iterator[bytes]:
     ids=["of letters", "that begins with spaces", "that ends in spaces"],
 )
 def test_a_line_of_megabytes_is_refused_and_the_next_one_read(long: bytes, size: int) -> None:
-    inventory = check_manifest(chunked(long + b"\n" + line().encode(), size), PLACE, Bucket())
+    inventory = check(chunked(long + b"\n" + line().encode(), size))
     assert inventory.problems == [
         Problem("line 1", "at most 100,000 characters", "more than 400,000 bytes", "shorten the line")
     ]
@@ -383,7 +388,7 @@ def test_a_line_of_megabytes_is_refused_and_the_next_one_read(long: bytes, size:
 def test_a_file_of_one_endless_line_does_not_fill_the_memory() -> None:
     tracemalloc.start()
     try:
-        inventory = check_manifest((b"x" * (1 << 20) for _ in range(64)), PLACE, Bucket())
+        inventory = check(b"x" * (1 << 20) for _ in range(64))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -432,8 +437,8 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 def test_the_pieces_that_a_file_comes_in_never_change_the_answer(data: bytes, places: list[int]) -> None:
     pieces = cut(data, places)
     assert list(lines_of(pieces)) == list(lines_of([data]))
-    whole, in_pieces = (check_manifest(chunks, PLACE, Bucket()) for chunks in ([data], pieces))
-    assert in_pieces.report() == whole.report()
+    whole, in_pieces = (check(chunks) for chunks in ([data], pieces))
+    assert in_pieces.answer() == whole.answer()
     assert in_pieces.lines == whole.lines
 
 
@@ -441,8 +446,8 @@ def test_the_pieces_that_a_file_comes_in_never_change_the_answer(data: bytes, pl
 @settings(max_examples=15)
 def test_the_pieces_that_a_long_line_comes_in_never_change_the_answer(length: int, size: int) -> None:
     data = b'{"source": "' + b"x" * length + b'"}\n{"source": "b"}'
-    pieces = check_manifest(chunked(data, max(size, 10_000)), PLACE, Bucket())
-    assert pieces.report() == check_manifest([data], PLACE, Bucket()).report()
+    pieces = check(chunked(data, max(size, 10_000)))
+    assert pieces.answer() == check(data).answer()
 
 
 @given(FILES)
@@ -457,25 +462,31 @@ def test_every_line_is_good_or_has_a_problem(data: bytes) -> None:
 # A prefix instead of a manifest
 
 
+def listed(objects: Iterable[tuple[str, Found]], rules: Rules = RULES) -> Checked:
+    checked = Checked()
+    check_listing("data", objects, rules, checked, checked.keep)
+    return checked
+
+
 def found(*sizes: int) -> list[tuple[str, Found]]:
     return [(f"raw/{number}.png", Found(size, f"e{number}", "")) for number, size in enumerate(sizes)]
 
 
 def test_a_listing_is_checked_like_a_manifest() -> None:
-    inventory = check_listing("data", [("raw/", Found(0, "", "")), *found(1, 2)], PLACE)
+    inventory = listed([("raw/", Found(0, "", "")), *found(1, 2)])
     assert [entry["source-ref"] for entry in inventory.lines] == ["s3://data/raw/0.png", "s3://data/raw/1.png"]
     assert (inventory.total, inventory.size, inventory.counts) == (2, 3, {})
 
 
 def test_a_listing_has_the_same_limits() -> None:
-    assert check_listing("data", found(100), limits(max_file_bytes=99)).counts == {"file too large": 1}
-    assert check_listing("data", found(50, 50), limits(max_batch_bytes=100)).counts == {"batch too large": 1}
-    assert check_listing("data", [("raw/a/", Found(0, "", ""))], PLACE).counts == {"empty": 1}
+    assert listed(found(100), limits(max_file_bytes=99)).counts == {"file too large": 1}
+    assert listed(found(50, 50), limits(max_batch_bytes=100)).counts == {"batch too large": 1}
+    assert listed([("raw/a/", Found(0, "", ""))]).counts == {"empty": 1}
 
 
 def test_a_listing_is_read_no_further_than_it_must_be() -> None:
     listing = iter(found(*[1] * 50))
-    inventory = check_listing("data", listing, limits(max_files=10))
+    inventory = listed(listing, limits(max_files=10))
     assert inventory.problems == [
         Problem(
             "batch",

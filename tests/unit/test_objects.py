@@ -1,8 +1,6 @@
 """The objects of a project and its place: what is found is what is there, by few calls, and refusals have words."""
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,49 +8,14 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtplus_runtime import aws, places
-from gtplus_runtime.objects import Objects
+from gtplus_runtime import aws, objects, places
+from gtplus_runtime.objects import Objects, Unreadable
 from gtplus_runtime.places import Grant, Limits, Place, find_place, split_uri
-from gtplus_runtime.problems import Problem
+from tests.unit.fake_s3 import S3, etag
 
-AT = datetime(2026, 11, 24, tzinfo=UTC)
 PLACE = Place(
     "p", "g", Limits(), (Grant("data", ("raw/", "more/"), ("labels/",)), Grant("x", ("in/",), ())), "", "", {}
 )
-
-
-class S3:
-    """A bucket, with pages as small as wanted, that counts its calls."""
-
-    class exceptions:
-        ClientError = ClientError
-
-    def __init__(self, keys: dict[str, bytes], page: int = 1_000, absent: str = "404") -> None:
-        self.keys, self.page, self.absent = keys, page, absent
-        self.listed = self.headed = 0
-
-    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
-        self.headed += 1
-        if Key not in self.keys:
-            raise ClientError({"Error": {"Code": self.absent}}, "HeadObject")
-        return {"ContentLength": len(self.keys[Key]), "ETag": f'"{Key}"', "LastModified": AT}
-
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
-        if Key not in self.keys:
-            raise ClientError({"Error": {"Code": self.absent}}, "GetObject")
-        return {"Body": self}
-
-    def get_paginator(self, name: str) -> "S3":
-        assert name == "list_objects_v2"
-        return self
-
-    def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
-        keys = sorted(key for key in self.keys if key.startswith(Prefix))
-        for start in range(0, max(len(keys), 1), self.page):
-            self.listed += 1
-            found = keys[start : start + self.page]
-            contents = [{"Key": k, "Size": len(self.keys[k]), "ETag": f'"{k}"', "LastModified": AT} for k in found]
-            yield {"Contents": contents} if contents else {}
 
 
 def keys(*names: str) -> dict[str, bytes]:
@@ -62,34 +25,80 @@ def keys(*names: str) -> dict[str, bytes]:
 NAMES = st.sampled_from([f"{folder}{name}" for folder in ("", "raw/", "raw/a/", "raw/b/") for name in "abcdefgh"])
 
 
-@given(st.sets(NAMES), st.lists(NAMES, unique=True), st.integers(1, 4))
+@given(st.sets(NAMES), st.lists(NAMES, unique=True), st.integers(1, 4), st.integers(1, 6))
 def test_what_is_looked_up_is_found_if_it_is_there_however_it_lies(
-    there: set[str], asked: list[str], page: int
+    there: set[str], asked: list[str], page: int, dense: int
 ) -> None:
-    objects = Objects(S3(keys(*there), page))  # type: ignore[arg-type]
-    found = objects.look_up("data", asked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objects, "DENSE", dense)
+        s3 = S3({name: name.encode() for name in there}, page)
+        found = Objects(s3).look_up("data", asked, ("raw/", "raw/b/"))  # type: ignore[arg-type]
     assert found.keys() == there & set(asked)
-    assert all(what.etag == key for key, what in found.items())
+    assert all(what.etag == etag(key.encode()) for key, what in found.items())
+
+
+FOLDER = keys(*(f"raw/{number:05}" for number in range(5_000)))
 
 
 def test_a_folder_of_thousands_is_looked_up_by_listing_it() -> None:
-    s3 = S3(keys(*(f"raw/{number:05}" for number in range(5_000))))
+    s3 = S3(FOLDER)
     assert len(Objects(s3).look_up("data", [*s3.keys, "raw/none"])) == 5_000  # type: ignore[arg-type]
-    assert (s3.listed, s3.headed) == (5, 0)
+    # The first key is asked for alone: the listing begins after it.
+    assert (s3.listed, s3.headed) == (5, 1)
 
 
 def test_a_few_objects_of_a_folder_of_thousands_are_looked_up_one_by_one() -> None:
-    s3 = S3(keys(*(f"raw/{number:05}" for number in range(5_000))))
+    s3 = S3(FOLDER)
     assert len(Objects(s3).look_up("data", ["raw/04000", "raw/04001"])) == 2  # type: ignore[arg-type]
-    assert (s3.listed, s3.headed) == (1, 2)
+    assert (s3.listed, s3.headed) == (0, 2)
+
+
+def test_objects_that_lie_thin_cost_hardly_a_listing() -> None:
+    s3 = S3(keys(*(f"raw/{number:06}" for number in range(100_000))))
+    thin = [f"raw/{number:06}" for number in range(0, 100_000, 100)]  # ten on each page
+    assert len(Objects(s3).look_up("data", thin)) == 1_000  # type: ignore[arg-type]
+    assert s3.headed > 900
+    assert s3.listed < 10
+
+
+def test_a_dense_part_of_a_thin_folder_is_listed_from_where_it_begins() -> None:
+    s3 = S3(keys(*(f"raw/{number:06}" for number in range(50_000))))
+    wanted = [f"raw/{number:06}" for number in (*range(0, 40_000, 2_000), *range(40_000, 43_000))]
+    assert len(Objects(s3).look_up("data", wanted)) == 3_020  # type: ignore[arg-type]
+    assert s3.listed < 10
+    assert s3.headed < 200
+
+
+def test_objects_in_thousands_of_folders_are_found_by_one_listing() -> None:
+    s3 = S3(keys(*(f"raw/scene-{number:04}/{name}.jpg" for number in range(2_000) for name in "ab")))
+    assert len(Objects(s3).look_up("data", list(s3.keys))) == 4_000  # type: ignore[arg-type]
+    assert (s3.listed, s3.headed) == (4, 1)
+
+
+def test_a_listing_never_spans_two_granted_prefixes() -> None:
+    """A role may list the prefixes that were granted, and not the folder that holds them."""
+    s3 = S3(keys(*(f"{prefix}{number:03}" for prefix in ("a/x/", "a/y/", "a/secret/") for number in range(100))))
+    listed = []
+    paginate = s3.paginate
+    s3.paginate = lambda **named: listed.append(named["Prefix"]) or paginate(**named)  # type: ignore[method-assign]
+    wanted = [key for key in s3.keys if "secret" not in key]
+    assert len(Objects(s3).look_up("data", wanted, ("a/x/", "a/y/"))) == 200  # type: ignore[arg-type]
+    assert listed == ["a/x/", "a/y/"]
+
+
+def test_the_version_is_known_where_an_object_is_asked_for_alone() -> None:
+    found = Objects(S3(keys("raw/1"), versioned=True)).find("s3://data/raw/1")  # type: ignore[arg-type]
+    assert found is not None
+    assert found.frozen()["version"] == "v1"
 
 
 @pytest.mark.parametrize("code", ["404", "403", "NoSuchKey", "AccessDenied"])
 def test_what_s3_does_not_show_is_not_there(code: str) -> None:
     s3 = S3({}, absent=code)
     assert Objects(s3).find("s3://data/raw/1") is None  # type: ignore[arg-type]
-    with pytest.raises(FileNotFoundError, match="s3://data/raw/1"):
+    with pytest.raises(Unreadable, match="s3://data/raw/1"):
         list(Objects(s3).chunks("s3://data/raw/1"))  # type: ignore[arg-type]
+    assert Objects(s3).read_all(["s3://data/raw/1"]) == {}  # type: ignore[arg-type]
 
 
 def test_a_fault_of_s3_is_no_missing_object() -> None:
@@ -97,34 +106,14 @@ def test_a_fault_of_s3_is_no_missing_object() -> None:
     with pytest.raises(ClientError):
         Objects(s3).find("s3://data/raw/1")  # type: ignore[arg-type]
     with pytest.raises(ClientError):
-        Objects(s3).check_input("s3://data/raw/m.jsonl", PLACE)  # type: ignore[arg-type]
-
-
-def check(uri: str, s3: S3) -> tuple[dict[str, int], list[Problem]]:
-    inventory = Objects(s3).check_input(uri, PLACE)  # type: ignore[arg-type]
-    return dict(inventory.counts), inventory.problems
-
-
-def test_a_prefix_is_an_input_with_everything_under_it() -> None:
-    inventory = Objects(S3(keys("raw/", "raw/1", "raw/a/2", "raw-not/3"))).check_input("s3://data/raw/", PLACE)  # type: ignore[arg-type]
-    assert [entry["source-ref"] for entry in inventory.lines] == ["s3://data/raw/1", "s3://data/raw/a/2"]
-
-
-def test_an_input_outside_the_grants_is_not_even_read() -> None:
-    s3 = S3(keys("secret/1"))
-    counts, (problem,) = check("s3://data/secret/", s3)
-    assert counts == {"outside the prefixes": 1}
-    assert problem.mend == "choose one under s3://data/raw/, s3://data/more/, s3://x/in/"
-    assert s3.listed == 0
-
-
-def test_a_manifest_that_is_not_there_is_reported() -> None:
-    counts, (problem,) = check("s3://data/raw/m.jsonl", S3({}, absent="NoSuchKey"))
-    assert counts == {"unreadable": 1}
-    assert problem.rule == "must be there and readable"
+        list(Objects(s3).chunks("s3://data/raw/m.jsonl"))  # type: ignore[arg-type]
 
 
 # The place
+
+
+def test_limits_that_a_newer_release_wrote_are_read_as_far_as_they_are_known() -> None:
+    assert Limits.of({**Limits()._asdict(), "max_smells": 3, "max_files": 7}) == Limits(max_files=7)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,42 @@
 """*Request submitted*: check and freeze the input, then take a transfer slot or wait in line for one."""
 
+from tempfile import TemporaryFile
+
+from gtplus_runtime.check import check_manifest
 from gtplus_runtime.handling import Batch, on_status, promote
 from gtplus_runtime.lifecycle import BatchStatus
+from gtplus_runtime.manifest import inventory_line
+from gtplus_runtime.report import Report, problem_line
 
 
 @on_status
 def handler(batch: Batch) -> None:
     """End a bad batch in *Data transfer failed* with the whole report; freeze the inventory of a good one."""
-    inventory = batch.objects.check_input(batch.head["form"]["input"], batch.place)
-    if inventory.counts:
-        report = batch.objects.write_json(batch.file("report.json"), inventory.report())
-        batch.advance(BatchStatus.DATA_TRANSFER_FAILED, reason=inventory.summary(), report=report)
-        return
-    frozen = batch.objects.write_lines(batch.file("inventory.jsonl"), inventory.lines)
     project = batch.store.head(batch.key._replace(batch=None))
+    form = project["form"] if project else {}
+    place, objects = batch.place, batch.objects
+    with TemporaryFile() as inventory, TemporaryFile() as problems:
+        report = check_manifest(
+            batch.head["form"]["input"],
+            limits=place.limits,
+            reads=place.reads,
+            task_type=form.get("taskType"),
+            s3=objects.s3,
+            report=Report(lambda kind, problem: problems.write(problem_line(kind, problem))),
+            keep=lambda text, frozen: inventory.write(inventory_line(text, frozen)),
+        )
+        if report.counts:
+            everything = objects.write_file(batch.file("report.jsonl"), problems)
+            uri = objects.write_json(batch.file("report.json"), {**report.answer(), "all": everything})
+            batch.advance(BatchStatus.DATA_TRANSFER_FAILED, reason=report.summary(), report=uri)
+            return
+        frozen = objects.write_file(batch.file("inventory.jsonl"), inventory)
     batch.note(
-        {"total": len(inventory.lines), "completed": 0, "failed": 0},
+        {"total": report.good, "completed": 0, "failed": 0},
         inventory=frozen,
-        bytes=inventory.size,
-        taskType=project["form"]["taskType"] if project else None,
+        bytes=report.size,
+        files=report.files,
+        taskType=form.get("taskType"),
+        personalData={"declared": form.get("containsPii"), "flags": dict(report.flags)},
     )
     promote(batch.store, batch.store.join_transfers(batch.place.provider, batch.key), batch.place)
