@@ -70,15 +70,20 @@ def read_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, str, Any, Fault |
                 yield number, text, value, fault
 
 
-def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines as bytes, without their ends; blank ones are left out, a byte order mark too; long ones are cut."""
-    first = True
+def numbered_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Lines as bytes with their numbers, as `read_lines` numbers them; what is longer than any line may be is cut."""
+    number = 0
     for block in _blocks(chunks):
         for raw in block.split(b"\n"):
-            line = (raw.removeprefix(b"\xef\xbb\xbf") if first else raw)[:_CUT].strip(b" \t\r")
-            first = False
+            number += 1
+            line = (raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw)[:_CUT].strip(b" \t\r")
             if line:
-                yield line
+                yield number, line
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same without their numbers."""
+    return (line for _, line in numbered_lines(chunks))
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from gtplus_runtime.formats import SEQUENCE_TASKS, check_name, formats_of, suffix_of, usual_suffixes
-from gtplus_runtime.json_lines import lines_of as lines_of
 from gtplus_runtime.json_lines import read_lines
 from gtplus_runtime.places import Limits, split_uri
 from gtplus_runtime.problems import Problem, shown

@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from gtplus_runtime.json_lines import lines_of
 from gtplus_runtime.labels.model import Label
 from gtplus_runtime.labels.reading import read_label
 from gtplus_runtime.labels.statistics import Statistics
-from gtplus_runtime.manifest import lines_of
 
 CLASSES_SHOWN = 100
 """Classes that are counted by name on the batch; the head stays bounded."""

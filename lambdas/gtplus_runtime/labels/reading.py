@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from gtplus_runtime.json_lines import numbered_lines
 from gtplus_runtime.labels.annotations import (
     Found,
     has_shapes,
@@ -18,7 +19,6 @@ from gtplus_runtime.labels.annotations import (
 )
 from gtplus_runtime.labels.model import Annotation, Kind, Label
 from gtplus_runtime.labels.text import short, text_of
-from gtplus_runtime.manifest import numbered_lines
 from gtplus_runtime.strict_json import read_json
 
 METADATA = "-metadata"
