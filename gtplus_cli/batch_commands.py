@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from gtplus_cli.batch_input import Project, check_input, refusal
+from gtplus_cli.batch_input import Project, prepare, upload_folder
 from gtplus_cli.caller import Caller, command, given
 from gtplus_cli.render import batch_table, event_table, person, safe, show_batch
+from gtplus_cli.selection import Selection, parse_conditions
 from gtplus_runtime.forms import check_form, check_name
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
 from gtplus_runtime.problems import Problem, Refused, counted, shown
@@ -27,7 +28,23 @@ def create(
     caller: Caller,
     batch: _Batch,
     *,
-    input: Annotated[str, typer.Option(help="S3 URI of the input: a prefix that ends in /, or a manifest.")],
+    input: Annotated[
+        str | None,
+        typer.Option(help="S3 URI of the input: a prefix that ends in /, or a manifest. With --from: where it goes."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--from", help="Upload this folder, and create the batch of it.", exists=True, file_okay=False),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Take the lines of the manifest that meet this, e.g. 'camera=north'; all of several."),
+    ] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Take a random sample of so many lines.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    drop_bad_lines: Annotated[
+        bool, typer.Option("--drop-bad-lines", help="Leave out what is bad, and write it to a report.")
+    ] = False,
     output: Annotated[str | None, typer.Option(help="S3 URI of the output, a prefix that ends in /.")] = None,
     label_attribute: Annotated[str | None, typer.Option(help="Label attribute in the output.")] = None,
     description: Annotated[str | None, typer.Option(help="What the batch is.")] = None,
@@ -35,14 +52,24 @@ def create(
         bool, typer.Option("--check/--no-check", help="Check the input first, with your own rights.")
     ] = True,
 ) -> None:
-    """Create a batch. Its input is checked first; a bad one creates nothing."""
+    """Create a batch of a prefix, a manifest, a part of one, or a folder. A bad input creates nothing."""
     project, name = _split(batch)
+    conditions, problems = parse_conditions(where or [])
+    problems += _contradictions(input, folder, part=bool(conditions or sample or drop_bad_lines), check=check)
+    selection = Selection(conditions, sample, seed) if conditions or sample else None
     body = given(input=input, output=output, labelAttribute=label_attribute, description=description)
-    problems = check_name("batch", name) + check_form("batch.create", body)
+    form = check_form("batch.create", body)
+    problems += check_name("batch", name) + [p for p in form if p.place != "input" or input is not None]
     if problems:
         raise Refused(400, f"batch {name!r} was not created: {counted(problems)}", problems)
-    if check:
-        _check(caller, project, name, input)
+    place = Project(caller, project) if check or folder is not None else None
+    if place is not None and not place.deployed and folder is not None:
+        problem = Problem("project", "its construct must be deployed", project, f"see: gtplus project show {project}")
+        raise Refused(409, "this project has no place yet", [problem])
+    if place is not None and place.deployed:
+        if folder is not None:
+            body["input"] = upload_folder(caller, place, name, folder, input)
+        body["input"] = prepare(caller, place, name, body["input"], selection, drop_bad_lines=drop_bad_lines)
     answer = caller.client.call("batch.create", project=project, batch=name, **body)
     caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
     caller.next(f"gtplus batch watch {batch}")
@@ -239,14 +266,16 @@ def _command(caller: Caller, route: str, batch: str, **body: Any) -> None:
     caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
 
 
-def _check(caller: Caller, project: str, name: str, uri: str) -> None:
-    place = Project(caller, project)
-    if not place.deployed:
-        return
-    path = Path(f"{name}.report.jsonl")
-    report = check_input(caller, place, uri, path)
-    if report is not None and report.counts:
-        raise refusal(name, uri, report, path)
+def _contradictions(input: str | None, folder: Path | None, *, part: bool, check: bool) -> list[Problem]:
+    if input is None and folder is None:
+        return [Problem("--input", "needed, unless a folder is uploaded with --from", "", "name the input")]
+    if folder is not None and part:
+        rule = "--where, --sample and --drop-bad-lines take a part of a manifest or prefix in S3"
+        return [Problem("--from", rule, str(folder), "take only the wanted files into the folder")]
+    if part and not check:
+        rule = "--where, --sample and --drop-bad-lines read the input, and so check it"
+        return [Problem("--no-check", rule, "", "leave it out")]
+    return []
 
 
 def _read_verdicts(path: Path) -> list[Any]:

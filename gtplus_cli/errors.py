@@ -13,8 +13,8 @@ from rich.text import Text
 from gtplus_cli.client import Unreachable
 from gtplus_runtime.problems import Refused
 
-DONE, REFUSED, USED_WRONGLY, NOT_REACHED = 0, 1, 2, 3
-"""The exit codes."""
+DONE, REFUSED, USED_WRONGLY, NOT_REACHED, STOPPED = 0, 1, 2, 3, 130
+"""The exit codes; the last is that of Ctrl-C in every shell."""
 
 DEBUG = "GTPLUS_DEBUG"
 """Set it to see the traceback of an unexpected error."""
@@ -43,9 +43,11 @@ def guarded(run: Callable[[], object], console: Console) -> int:
         extra = "pip install 'gtplus-constructs[local]'"
         console.print(Text(f"this command needs more than is installed ({error.name}): {extra}", style="red"))
         return REFUSED
-    except KeyboardInterrupt:
-        console.print("stopped; nothing is half done, the same command goes on")
-        return 130
+    except SystemExit as ended:
+        # Typer turns Ctrl-C into this; what was under way has been taken back by then.
+        if ended.code == STOPPED:
+            console.print("stopped; nothing is half done, the same command goes on")
+        raise
     except Exception as error:
         if os.environ.get(DEBUG):
             traceback.print_exc(file=sys.stderr)

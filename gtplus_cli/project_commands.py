@@ -6,7 +6,7 @@ import typer
 
 from gtplus_cli.caller import Caller, command, given
 from gtplus_cli.render import project_table, show_project
-from gtplus_runtime.forms import TASK_TYPES, check_form, check_name
+from gtplus_runtime.forms import REGULATED, TASK_TYPES, check_form, check_name
 from gtplus_runtime.lifecycle import PROJECT
 from gtplus_runtime.problems import Refused, counted
 
@@ -27,6 +27,10 @@ def request(
     description: Annotated[str, typer.Option(help="What is to be labeled, and what for.")],
     task_type: Annotated[str, typer.Option(help=f"One of {', '.join(TASK_TYPES)}.")],
     contains_pii: Annotated[bool, typer.Option("--contains-pii/--no-pii", help="Whether the data identify persons.")],
+    regulated_data: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Declare regulated data, of {', '.join(REGULATED)}; such a project is refused."),
+    ] = None,
 ) -> None:
     """Request a project, with the fields of the service's form."""
     body: dict[str, Any] = {
@@ -36,6 +40,7 @@ def request(
         "description": description,
         "taskType": task_type,
         "containsPii": contains_pii,
+        **({"regulatedData": regulated_data} if regulated_data else {}),
     }
     problems = check_name("project", project) + check_form("project.request", body)
     if problems:

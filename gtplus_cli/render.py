@@ -109,6 +109,11 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
     for name in ("reason", "problem", "report", "summary"):
         if facts.get(name):
             grid.add_row(name, safe(facts[name]))
+    if (personal := facts.get("personalData")) and (personal["declared"] or personal["flags"]):
+        flags = ", ".join(f"{count} × {flag}" for flag, count in personal["flags"].items())
+        declared = "declared" if personal["declared"] else "not declared"
+        grid.add_row("personal data", safe(f"{declared}; {flags}" if flags else declared))
+    _changes_row(grid, facts.get("inputChanges"))
     for problem in facts.get("labels", {}).get("problems", []):
         grid.add_row("labels", f"not complete: {safe(problem)}")
     for problem in facts.get("delivery", {}).get("problems", []):
@@ -116,6 +121,13 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
     if batch.get("failure"):
         grid.add_row("[red]failure[/red]", f"{safe(batch['failure'])} (it is tried again by itself)")
     out.print(grid)
+
+
+def _changes_row(grid: Table, changes: dict[str, Any] | None) -> None:
+    """What has become of the input since it was frozen, if anything."""
+    if changes and (changes["changed"] or changes["missing"]):
+        counts = f"{changes['changed']} objects changed and {changes['missing']} removed since it was frozen"
+        grid.add_row("[yellow]input[/yellow]", f"{counts}: {safe(', '.join(changes['examples']))}")
 
 
 def event_table(events: Iterable[dict[str, Any]]) -> Table:

@@ -1,8 +1,8 @@
 """A part of a manifest: the lines that meet conditions, or a random sample of them. Pure.
 
-A condition is `ATTRIBUTE OPERATOR VALUE`, as in `camera=north`, `weather.rain>=0.5`, `label!=null`. A dot leads into an
-attribute; the operators are `=`, `!=`, `<`, `<=`, `>`, `>=`; the value is JSON where it is some (`7`, `true`, `"7"`), else
-text. An attribute that is not there is unlike every value, and neither smaller nor larger.
+A condition is `ATTRIBUTE OPERATOR VALUE`, as in `camera=north`, `weather.rain>=0.5`, `label!=null`. A dot leads into
+an attribute; the operators are `=`, `!=`, `<`, `<=`, `>`, `>=`; the value is JSON where it is some (`7`, `true`,
+`"7"`), else text. An attribute that is not there is unlike every value, and neither smaller nor larger.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from gtplus_runtime.json_lines import read_lines
-from gtplus_runtime.problems import shown
+from gtplus_runtime.problems import Problem, shown
 
 _CONDITION = re.compile(r"\s*([^=!<>]+?)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
@@ -47,14 +47,14 @@ class Condition(NamedTuple):
         """
         match = _CONDITION.fullmatch(text)
         if match is None:
-            raise ValueError(f"{shown(text)} is no condition: write e.g. camera=north or weather.rain>=0.5")
+            raise ValueError("write e.g. camera=north or weather.rain>=0.5")
         name, sign, value = match.groups()
         try:
             parsed = json.loads(value)
         except ValueError:
             parsed = value
         if sign in _ORDERS and not isinstance(parsed, int | float | str):
-            raise ValueError(f"{shown(text)}: {sign} takes a number or a text")
+            raise ValueError(f"{sign} takes a number or a text")
         return cls(tuple(name.split(".")), sign, parsed)
 
     def holds(self, entry: Any) -> bool:
@@ -68,6 +68,17 @@ class Condition(NamedTuple):
         numbers = _is_number(entry) and _is_number(self.value)
         texts = isinstance(entry, str) and isinstance(self.value, str)
         return (numbers or texts) and _ORDERS[self.operator](entry, self.value)
+
+
+def parse_conditions(texts: Sequence[str]) -> tuple[list[Condition], list[Problem]]:
+    """Read conditions: those that are some, and what is wrong with the others."""
+    conditions, problems = [], []
+    for text in texts:
+        try:
+            conditions.append(Condition.parse(text))
+        except ValueError as error:
+            problems.append(Problem("--where", "ATTRIBUTE OPERATOR VALUE", shown(text), str(error)))
+    return conditions, problems
 
 
 def _is_number(value: object) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtplus_runtime.manifest import Finder, Found, Keep, Rules, check_lines, check_listing
+from gtplus_runtime.manifest import Finder, Keep, Rules, check_lines, check_listing
 from gtplus_runtime.objects import Objects, Unreadable
 from gtplus_runtime.places import GROUND_TRUTH_PLUS, Limits, split_uri
 from gtplus_runtime.problems import Problem
@@ -49,7 +49,10 @@ def check_manifest(
     """
     report = Report() if report is None else report
     rules = Rules(limits, None if reads is None else tuple(reads), task_type)
-    finder = None if s3 is None else _finder(Objects(s3), rules)
+    finder = None
+    if s3 is not None:
+        objects = Objects(s3)
+        finder = Finder(lambda uris: objects.find_all(uris, rules.reads or ()), objects.read_all)
     if not (isinstance(source, str) and source.startswith("s3://")):
         chunks = _pieces(Path(source)) if isinstance(source, str | Path) else source
         check_lines(chunks, rules, report, finder, keep)
@@ -81,14 +84,6 @@ def _check_in_s3(
         check_listing(bucket, objects.under(bucket, key), rules, report, keep)
     else:
         check_lines(objects.chunks(uri), rules, report, finder, keep)
-
-
-def _finder(objects: Objects, rules: Rules) -> Finder:
-    def look_up(bucket: str, keys: list[str]) -> dict[str, Found]:
-        prefixes = [split_uri(uri)[1] for uri in rules.reads or () if split_uri(uri)[0] == bucket]
-        return objects.look_up(bucket, keys, prefixes)
-
-    return Finder(look_up, objects.read_all)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

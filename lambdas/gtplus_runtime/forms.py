@@ -16,6 +16,10 @@ from gtplus_runtime.strict_json import read_json
 TASK_TYPES = ("text", "image", "video", "audio", "3d-point-cloud", "custom")
 """The task types of the service's form."""
 
+REGULATED = ("PHI", "PCI", "FedRAMP")
+"""Regulated data, which are not supported by the service ("Ground Truth Plus", in its own words): protected health
+information, payment cards, and data under the US government's programme."""
+
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 """A name of a project or batch: 1 to 63 letters, digits and inner hyphens, as SageMaker names its jobs."""
 
@@ -40,7 +44,7 @@ class Field(NamedTuple):
     Attributes:
         name: its key in the JSON body.
         help: what it is, for people.
-        kind: `text`, `flag`, `count`, `s3`, `email`, `attribute`, `time`, `counters` or `verdicts`.
+        kind: `text`, `flag`, `count`, `s3`, `email`, `attribute`, `regulated`, `time`, `counters` or `verdicts`.
         required: whether it must be there.
         choices: the values allowed, where they are few.
         limit: the longest text in characters.
@@ -76,6 +80,7 @@ FORMS: dict[str, tuple[Field, ...]] = {
             "flag",
             required=True,
         ),
+        Field("regulatedData", "which regulated data they contain, which the service takes none of", "regulated"),
     ),
     "project.approve": (_REASON,),
     "project.decline": (_REASON,),
@@ -168,6 +173,12 @@ def _check_field(field: Field, value: Any) -> list[Problem]:
             )
         case "verdicts":
             return _check_verdicts(value)
+        case "regulated":
+            known = isinstance(value, list) and all(each in REGULATED for each in value)
+            if not known:
+                return wrong(f"a list of some of {', '.join(REGULATED)}", "declare what the data contain")
+            rule = f"none of {', '.join(REGULATED)}: the service does not support such data"
+            return wrong(rule, "take them out of the data, and request the project without them") if value else []
     if not isinstance(value, str) or not value.strip():
         return wrong("a text that is not empty", f"give {field.help}")
     if len(value) > field.limit:

@@ -141,6 +141,7 @@ class Batch:
             "round": self.round,
             "labelAttribute": self.attribute,
             "taskType": self.facts.get("taskType"),
+            "personalData": self.facts.get("personalData"),
             "inventory": self.facts["inventory"],
             "rework": rework,
             "manifest": round_manifest(self.output, self.round),

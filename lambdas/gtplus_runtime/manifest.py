@@ -57,11 +57,11 @@ class Finder(NamedTuple):
     """How a check looks at the objects.
 
     Attributes:
-        look_up: bucket and keys in, what is there out.
-        read: the bytes of an object, for sequence files.
+        find: URIs in, what is there out.
+        read: the bytes of objects, for sequence files.
     """
 
-    look_up: Callable[[str, list[str]], dict[str, Found]]
+    find: Callable[[Iterable[str]], dict[str, Found]]
     read: Callable[[list[str]], dict[str, bytes]]
 
 
@@ -348,7 +348,7 @@ class _Pending:
 
 
 def _look_up(pending: _Pending, rules: Rules, report: Report, finder: Finder, keep: Keep | None) -> None:
-    found = _find(finder, (uri for uri in pending.uris if uri is not None))
+    found = finder.find(uri for uri in pending.uris if uri is not None)
     sequences = _Sequences(pending, rules, report, finder, found)
     for number, uri, text in pending:
         there: dict[str, Any] | None = None
@@ -375,16 +375,6 @@ def _look_up(pending: _Pending, rules: Rules, report: Report, finder: Finder, ke
 def _where(uri: str) -> str:
     mend = "upload it, or drop the line"
     return f"{mend} (a key is written as it is, and not percent-encoded)" if "%" in uri else mend
-
-
-def _find(finder: Finder, uris: Iterable[str]) -> dict[str, Found]:
-    wanted: dict[str, dict[str, str]] = {}
-    for uri in uris:
-        bucket, key = split_uri(uri)
-        wanted.setdefault(bucket, {})[key] = uri
-    return {
-        keys[key]: there for bucket, keys in wanted.items() for key, there in finder.look_up(bucket, list(keys)).items()
-    }
 
 
 class _Sequences:
@@ -421,7 +411,7 @@ class _Sequences:
                 self._refuse(report, uri, problem)
             if not sequence.problems:
                 files[uri] = self._inside(report, uri, place, sequence.files, rules)
-        there = _find(finder, (file for each in files.values() for file in each))
+        there = finder.find(file for each in files.values() for file in each)
         for uri, each in files.items():
             for file in each:
                 if file not in there:

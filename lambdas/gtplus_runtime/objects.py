@@ -134,6 +134,27 @@ class Objects:
         region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
         return str(region) if region else None
 
+    def find_all(self, uris: Iterable[str], reads: Iterable[str] = ()) -> dict[str, Found]:
+        """Find objects of any bucket, as `look_up` does.
+
+        Args:
+            uris: the wanted ones.
+            reads: S3 URIs of the prefixes that may be listed.
+        """
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for uri in uris:
+            bucket, key = split_uri(uri)
+            wanted[bucket].append(key)
+        prefixes: dict[str, list[str]] = defaultdict(list)
+        for uri in reads:
+            bucket, key = split_uri(uri)
+            prefixes[bucket].append(key)
+        return {
+            f"s3://{bucket}/{key}": there
+            for bucket, keys in wanted.items()
+            for key, there in self.look_up(bucket, keys, prefixes[bucket]).items()
+        }
+
     def look_up(self, bucket: str, keys: Iterable[str], prefixes: Iterable[str] = ()) -> dict[str, Found]:
         """Find objects: by listing where they lie dense, by parallel HEAD where they lie thin.
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from gtplus_cli.batch_input import Project, check_input
 from gtplus_runtime import handling
 from gtplus_runtime.check import check_manifest
+from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handlers import request_submitted
 from gtplus_runtime.manifest import inventory_line
 from gtplus_runtime.objects import Objects
@@ -253,6 +254,39 @@ def test_the_frames_of_a_sequence_are_frozen_with_it() -> None:
     assert before["count"] == 2
     assert freeze({}) == before
     assert freeze({"raw/2.jpg": b"other pixels"}) != before
+
+
+def frozen(s3: S3, content: bytes) -> str:
+    """Freeze an inventory."""
+    written: list[bytes] = []
+    report = check_manifest(
+        [content],
+        reads=READS,
+        task_type="video",
+        s3=s3,  # type: ignore[arg-type]
+        keep=lambda *each: written.append(inventory_line(*each)),
+    )
+    assert report.counts == {}
+    s3.keys["labels/inventory.jsonl"] = b"".join(written)
+    return "s3://data/labels/inventory.jsonl"
+
+
+def test_what_changes_after_the_freeze_is_found_by_name() -> None:
+    names = [f"raw/{number:03}.mp4" for number in range(60)]
+    s3 = S3(dict.fromkeys(names, b"film") | CORPUS["a good sequence"].objects | OBJECTS)
+    inventory = frozen(s3, b"".join(map(line, [*names, "raw/seq.json"])) + b'{"source": "inline"}\n')
+
+    def changes() -> dict[str, Any]:
+        return input_changes(Objects(s3), inventory, READS)  # type: ignore[arg-type]
+
+    assert changes() == {"changed": 0, "missing": 0, "examples": []}
+    s3.keys["raw/007.mp4"] = b"another film"
+    del s3.keys["raw/008.mp4"]
+    expected = ["s3://data/raw/007.mp4", "s3://data/raw/008.mp4"]
+    assert changes() == {"changed": 1, "missing": 1, "examples": expected}
+    s3.keys["raw/2.jpg"] = b"another frame"
+    assert changes()["changed"] == 2
+    assert changes()["examples"][1] == "s3://data/raw/seq.json"
 
 
 def test_text_that_looks_personal_is_flagged_and_not_refused() -> None:

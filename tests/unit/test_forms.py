@@ -69,6 +69,20 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     assert "text, image, video" in problems[5].rule
 
 
+@pytest.mark.parametrize("kind", ["PHI", "PCI", "FedRAMP"])
+def test_a_project_of_regulated_data_is_refused(kind: str) -> None:
+    (problem,) = check_form("project.request", {**REQUEST, "regulatedData": [kind]})
+    assert problem == Problem(
+        "regulatedData",
+        "none of PHI, PCI, FedRAMP: the service does not support such data",
+        f"['{kind}']",
+        "take them out of the data, and request the project without them",
+    )
+    assert check_form("project.request", {**REQUEST, "regulatedData": []}) == []
+    assert places(check_form("project.request", {**REQUEST, "regulatedData": kind})) == ["regulatedData"]
+    assert places(check_form("project.request", {**REQUEST, "regulatedData": ["HIPAA"]})) == ["regulatedData"]
+
+
 def test_null_is_a_field_left_out() -> None:
     assert check_form("batch.create", {"input": "s3://data/raw/", "description": None}) == []
     assert places(check_form("batch.create", {"input": None})) == ["input"]

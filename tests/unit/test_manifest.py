@@ -35,24 +35,28 @@ class Bucket:
 
     def __init__(self, size: int = 100, missing: Iterable[str] = ()) -> None:
         self.size, self.missing = size, set(missing)
-        self.asked: list[tuple[str, int]] = []
+        self.asked: list[int] = []
         self.files: dict[str, bytes] = {}
 
     def read(self, uris: list[str]) -> dict[str, bytes]:
         return {uri: self.files[uri] for uri in uris if uri in self.files}
 
-    def __call__(self, bucket: str, keys: list[str]) -> dict[str, Found]:
-        self.asked.append((bucket, len(keys)))
-        for key in keys:
-            key.encode()  # as every client of S3 does
-        return {key: Found(self.size, f"etag-{key}", "2026-11-24") for key in keys if key not in self.missing}
+    def find(self, uris: Iterable[str]) -> dict[str, Found]:
+        wanted = list(uris)
+        self.asked.append(len(wanted))
+        for uri in wanted:
+            uri.encode()  # as every client of S3 does
+        keys = {uri: uri.split("/", 3)[3] for uri in wanted}
+        return {
+            uri: Found(self.size, f"etag-{key}", "2026-11-24") for uri, key in keys.items() if key not in self.missing
+        }
 
 
 def check(text: str | bytes | Iterable[bytes], bucket: Bucket | None = None, rules: Rules = RULES) -> Checked:
     chunks = [text.encode()] if isinstance(text, str) else [text] if isinstance(text, bytes) else text
     checked = Checked()
     there = bucket or Bucket()
-    check_lines(chunks, rules, checked, Finder(there, there.read), checked.keep)
+    check_lines(chunks, rules, checked, Finder(there.find, there.read), checked.keep)
     return checked
 
 
@@ -99,11 +103,11 @@ def test_inline_text_is_an_object_without_a_file() -> None:
     assert (inventory.counts, inventory.size) == ({}, 0)
 
 
-def test_objects_are_looked_up_once_for_each_bucket() -> None:
+def test_all_objects_are_looked_up_at_once() -> None:
     bucket = Bucket()
     more = '{"source-ref": "s3://more/in/1"}\n{"source-ref": "s3://more/also/1"}\n'
     assert check(line("raw/1") + more + line("raw/2"), bucket).counts == {}
-    assert bucket.asked == [("data", 2), ("more", 2)]
+    assert bucket.asked == [4]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """*Ready for review*: read the round's labels, and draw the sample that the reviewers look at."""
 
+from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.labels import Coverage
 from gtplus_runtime.review import draw_sample
@@ -25,5 +26,6 @@ def handler(batch: Batch) -> None:
             "withFeedback": 0,
         },
         labels={**coverage.summary(), "round": batch.round},
+        inputChanges=input_changes(batch.objects, batch.facts["inventory"], batch.place.reads),
         sample={"uri": uri, "round": batch.round, "size": len(sample), "method": "simple random", "seed": seed},
     )
