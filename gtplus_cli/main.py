@@ -11,7 +11,7 @@ except ModuleNotFoundError as missing:  # the constructs are installed without w
 from pathlib import Path
 from typing import Annotated
 
-from gtplus_cli import access_commands, batch_commands, local_commands, project_commands, team_commands
+from gtplus_cli import access_commands, batch_commands, labels_commands, local_commands, project_commands, team_commands
 from gtplus_cli.errors import guarded
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(project_commands.app, name="project")
 app.add_typer(batch_commands.app, name="batch")
+app.add_typer(labels_commands.app, name="labels")
 app.add_typer(team_commands.app, name="team")
 app.add_typer(access_commands.app, name="access")
 app.add_typer(local_commands.app, name="local")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from gtplus_runtime.labels.model import (
@@ -52,14 +51,17 @@ class Found:
 
 def number(value: Any) -> float | None:
     """A number as JSON has it, or None: a truth value is none, nor is what is not finite or out of all bounds."""
-    # `type` and not `isinstance`: True is an int to Python.
-    return value if type(value) in (int, float) and isfinite(value) and -_LARGEST <= value <= _LARGEST else None
+    # `type` and not `isinstance`: True is an int to Python. What is not finite is in no range.
+    kind = type(value)
+    return value if (kind is int or kind is float) and -_LARGEST <= value <= _LARGEST else None
 
 
 def class_id_of(value: Any) -> str | None:
     """The key of a class in a class map: Ground Truth writes it as a number here and as a text there."""
     if isinstance(value, str):
         return text_of(value)
+    if type(value) is int:
+        return str(value)
     whole = number(value)
     return None if whole is None or whole != int(whole) else str(int(whole))
 
@@ -218,7 +220,7 @@ def _read_drawn(
         geometry = _geometry(entry, line)
         if geometry is None or not name:
             found.defects.append(Defect(UNREADABLE, f"annotation {position + 1}"))
-        details = {key: value for key, value in entry.items() if key not in _READ}
+        details = {} if entry.keys() <= _READ else {key: entry[key] for key in entry if key not in _READ}
         confidence = confidences.get(position) if confidences else None
         found.annotations.append(Annotation(name, confidence, geometry, class_id, frame, details))
 
@@ -256,8 +258,13 @@ def _geometry(entry: Json, line: bool) -> Geometry | None:
 
 def _numbers(entry: Json, *names: str) -> list[float]:
     """The numbers under these names; none at all where one is missing."""
-    numbers = [found for name in names if (found := number(entry.get(name))) is not None]
-    return numbers if len(numbers) == len(names) else []
+    numbers = []
+    for name in names:
+        found = number(entry.get(name))
+        if found is None:
+            return []
+        numbers.append(found)
+    return numbers
 
 
 def _names(metadata: Json) -> Json:

@@ -1,0 +1,217 @@
+"""`gtplus labels`: check, count, convert and describe manifests of labels."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gtplus_cli.caller import Caller, command
+from gtplus_cli.labels import FORMATS, IMPORTS, check_labels, convert_labels, import_labels, label_statistics
+from gtplus_cli.labels.converting import Conversion
+from gtplus_cli.labels.reading import Fetch, fetch_from
+from gtplus_cli.render import safe
+from gtplus_runtime.labels import Statistics
+from gtplus_runtime.labels.card import dataset_card
+from gtplus_runtime.labels.checks import OVERLAP
+from gtplus_runtime.problems import Problem, Refused, counted
+
+app = typer.Typer(no_args_is_help=True, help="Check, count, convert and describe labels in a manifest.")
+
+_PROBLEMS_SHOWN = 20
+_CLASSES_SHOWN = 30
+
+_Manifest = Annotated[str, typer.Argument(help="The manifest of labels: a file, or an S3 URI.")]
+_Attribute = Annotated[str | None, typer.Option(help="The label attribute. Default: all that have metadata.")]
+_Follow = Annotated[
+    bool, typer.Option("--follow", help="Read the sequence files that labels of video frames refer to, from S3.")
+]
+
+
+@command(app)
+def check(
+    caller: Caller,
+    manifest: _Manifest,
+    *,
+    attribute: _Attribute = None,
+    inputs: Annotated[
+        str | None, typer.Option("--input", help="The input manifest: each of its objects must have a line.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write all problems here, as JSON Lines.")] = None,
+    overlap: Annotated[
+        float, typer.Option(min=0, max=1, help="Intersection over union from which on two boxes are one drawn twice.")
+    ] = OVERLAP,
+    follow: _Follow = False,
+) -> None:
+    """Check labels: bad lines, completeness, duplicates, classes without a name, sane boxes and spans."""
+    found = check_labels(
+        manifest,
+        attribute=attribute,
+        inputs=inputs,
+        report=report,
+        overlap=overlap,
+        fetch=_fetch(caller, follow),
+        s3=_s3(caller, manifest, inputs),
+    )
+    total = sum(found.counts.values())
+    if caller.as_json or not total:
+        good = f"{_many(found.lines, 'line')}, {_many(found.objects, 'object')}: all good"
+        caller.show(found.summary(), lambda out: out.print(good))
+    if total:
+        kinds = ", ".join(f"{count:,} × {kind}" for kind, count in found.counts.most_common())
+        where = f"all are in {report}" if report else "all of them: --report FILE"
+        rest = [Problem("…", f"and {total - _PROBLEMS_SHOWN:,} more", "", where)] if total > _PROBLEMS_SHOWN else []
+        shown = [] if caller.as_json else found.problems[:_PROBLEMS_SHOWN] + rest
+        raise Refused(400, f"{counted(total)} in {_many(found.lines, 'line')}: {kinds}", shown)
+    caller.next(f"gtplus labels stats {manifest}  ·  gtplus labels convert {manifest} OUTPUT --to {'|'.join(FORMATS)}")
+
+
+@command(app)
+def stats(caller: Caller, manifest: _Manifest, *, attribute: _Attribute = None, follow: _Follow = False) -> None:
+    """Count labels: objects, annotations, classes, types, confidence, for each label attribute."""
+    found = _counted(caller, manifest, attribute, follow)
+    caller.show({name: statistics.summary() for name, statistics in found.items()}, lambda out: _show_stats(found, out))
+    caller.next(f"gtplus labels check {manifest}  ·  gtplus labels card {manifest}")
+
+
+@command(app)
+def convert(
+    caller: Caller,
+    source: Annotated[str, typer.Argument(help="What to convert: a manifest of labels (file or S3 URI), or --from.")],
+    output: Annotated[Path, typer.Argument(help="The file or folder to write; there must be nothing yet.")],
+    *,
+    to: Annotated[str, typer.Option(help=f"The format: {', '.join(FORMATS)}; or manifest, with --from.")],
+    attribute: _Attribute = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="File with all classes, one a line, in the order that numbers them.", exists=True),
+    ] = None,
+    follow: _Follow = False,
+    of: Annotated[
+        str, typer.Option("--from", help=f"What the source is: manifest, {', '.join(IMPORTS)}.")
+    ] = "manifest",
+    prefix: Annotated[str | None, typer.Option(help="With --from: S3 URI of the folder of the images.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="With --from yolo: folder of the images here.", exists=True, file_okay=False)
+    ] = None,
+) -> None:
+    """Convert labels to COCO, YOLO, Pascal VOC, CSV, JSON Lines or Hugging Face's layout; or boxes to a manifest."""
+    if of != "manifest":
+        _import(caller, source, output, to=to, of=of, prefix=prefix, attribute=attribute or "label", images=images)
+        return
+    done = convert_labels(
+        source,
+        output,
+        to=to,
+        attribute=attribute,
+        classes=[line for line in classes.read_text().splitlines() if line] if classes else None,
+        fetch=_fetch(caller, follow),
+        s3=_s3(caller, source),
+    )
+    caller.show(done.summary(), lambda out: _show_conversion(done, out))
+    folder = FORMATS[to].images
+    if folder is not None and done.root:
+        caller.next(f"fetch the images: aws s3 sync {done.root} {output / folder}")
+
+
+@command(app)
+def card(
+    caller: Caller,
+    manifest: _Manifest,
+    *,
+    attribute: _Attribute = None,
+    output: Annotated[Path | None, typer.Option(help="Write the card here. Default: print it.")] = None,
+    follow: _Follow = False,
+) -> None:
+    """Write a dataset card in Markdown: what the labels are, how many of which class, how sure they are."""
+    cards = [
+        dataset_card({"labels": statistics.summary(), "manifest": manifest, "labelAttribute": name})
+        for name, statistics in _counted(caller, manifest, attribute, follow).items()
+    ]
+    text = "\n".join(cards)
+    if output is None:
+        caller.show({"card": text}, lambda out: out.print(text, markup=False, soft_wrap=True))
+        return
+    output.write_text(text, encoding="utf-8")
+    caller.show({"output": str(output)}, lambda out: out.print(f"the card is in {output}"))
+
+
+def _counted(caller: Caller, manifest: str, attribute: str | None, follow: bool) -> dict[str, Statistics]:
+    fetch = _fetch(caller, follow)
+    found = label_statistics(manifest, attribute=attribute, fetch=fetch, s3=_s3(caller, manifest))
+    if not found:
+        problem = Problem("manifest", "lines with label attributes and metadata", manifest, "name one with --attribute")
+        raise Refused(400, "there is no label", [problem])
+    return found
+
+
+def _import(caller: Caller, source: str, output: Path, *, to: str, of: str, prefix: str | None, **more: Any) -> None:
+    problems = []
+    if to != "manifest":
+        problems.append(Problem("--to", "with --from, labels become a manifest", to, "write --to manifest"))
+    if prefix is None:
+        problems.append(Problem("--prefix", "needed with --from", "", "name the folder of the images in S3"))
+    if output.exists():
+        problems.append(Problem("OUTPUT", "there must be nothing yet", str(output), "name another, or take it away"))
+    if problems or prefix is None:
+        raise Refused(400, "nothing was converted", problems)
+    count = import_labels(source, output, of=of, prefix=prefix, **more)
+    answer = {"objects": count, "output": str(output)}
+    caller.show(answer, lambda out: out.print(f"{count:,} objects with their labels are in {output}"))
+    caller.next(f"gtplus labels check {output}")
+
+
+def _s3(caller: Caller, *locations: str | None) -> Any:
+    if any(location and location.startswith("s3://") for location in locations):
+        return caller.session.client("s3")
+    return None
+
+
+def _fetch(caller: Caller, follow: bool) -> Fetch | None:
+    return fetch_from(caller.session.client("s3")) if follow else None
+
+
+def _many(count: int, one: str, more: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def _show_stats(found: Mapping[str, Statistics], out: Console) -> None:
+    for name, statistics in found.items():
+        summary = statistics.summary()
+        out.print(f"[bold]{safe(name)}[/bold]  {', '.join(f'{safe(t)} ({n:,})' for t, n in summary['types'].items())}")
+        facts = {
+            "labeled": summary["labeled"],
+            "failed": summary["failed"],
+            "without a label": summary["unlabeled"],
+            "annotations": summary["annotations"],
+            "with nothing in them": summary["withoutAnnotations"],
+            "of unknown type": sum(summary["unknownTypes"].values()),
+        }
+        out.print("  " + ", ".join(f"{count:,} {what}" for what, count in facts.items() if count or what == "labeled"))
+        if sure := summary["confidence"]:
+            names = ("min", "p05", "p25", "median", "p75", "max")
+            out.print("  confidence: " + ", ".join(f"{n} {sure[n]:g}" for n in names) + f" ({sure['count']:,})")
+        if created := summary["created"]:
+            out.print(f"  created: {safe(created[0])} to {safe(created[1])}")
+        for kind, count in summary["defects"].items():
+            out.print(f"  [yellow]{kind}: {count:,}[/yellow]")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="bold")
+        for column, justify in (("Class", "left"), ("Annotations", "right"), ("Objects", "right"), ("Share", "right")):
+            table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        for class_, count in statistics.classes.most_common(_CLASSES_SHOWN):
+            share = f"{count / statistics.annotations:.1%}"
+            table.add_row(safe(class_), f"{count:,}", f"{statistics.objects[class_]:,}", share)
+        if len(statistics.classes) > _CLASSES_SHOWN:
+            table.add_row(f"… {len(statistics.classes) - _CLASSES_SHOWN:,} more", "", "", "see --json")
+        if statistics.classes:
+            out.print(table)
+
+
+def _show_conversion(done: Conversion, out: Console) -> None:
+    title = FORMATS[done.format].title
+    labels, classes = _many(done.objects, "label"), _many(len(done.classes), "class", "classes")
+    out.print(f"{labels} of {classes}: {done.output}, as {title}")
+    for what, count in sorted(done.left.items()):
+        out.print(f"  [yellow]left out: {count:,} {safe(what)}[/yellow]")

@@ -1,0 +1,87 @@
+"""The dataset card: what it says, and that others' words cannot break it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gtplus_runtime.labels import Annotation, Kind, Label, Statistics, labels_of, read_line
+from gtplus_runtime.labels.card import CLASSES_LISTED, dataset_card
+
+CORAL = Path(__file__).parents[1] / "data" / "coral-output.manifest"
+
+
+def coral() -> dict[str, Any]:
+    statistics = Statistics()
+    for line in CORAL.read_bytes().splitlines():
+        entry = read_line(line)
+        assert isinstance(entry, dict)
+        for label in labels_of(entry):
+            statistics.add(label)
+    return statistics.summary()
+
+
+SUMMARY: dict[str, Any] = {
+    "project": "reefs",
+    "batch": "coral-001",
+    "input": "s3://reefs/raw/",
+    "manifest": "s3://reefs/labels/output.manifest",
+    "labelAttribute": "test-label-dianthus",
+    "objects": {"total": 230, "completed": 229, "failed": 1},
+    "rounds": 2,
+    "review": {"sampled": 50, "wrong": 1, "atMost": 0.0914, "confidence": 0.95},
+    "accepted": {"round": 2},
+    "delivery": {"sha256": "cbf795"},
+    "events": [{"at": "2026-11-25T01:02:03.456Z", "status": "Request submitted", "round": 1, "actor": "rosa"}],
+}
+
+
+def test_the_card_tells_counts_classes_quality_origin_and_history() -> None:
+    card = dataset_card({**SUMMARY, "labels": coral()})
+    assert card.startswith("# reefs/coral-001\n")
+    assert "| objects | 230 |" in card
+    assert "| Definitely yes | 58 | 25.3% |" in card
+    assert "1 of 50 reviewed labels were wrong: with 95% confidence at most 9.1% of all are" in card
+    assert "| labels | s3://reefs/labels/output.manifest |" in card
+    assert "| SHA-256 of the labels | cbf795 |" in card
+    assert "| rounds | 2 |" in card
+    assert "| 2026-11-25 01:02:03 | Request submitted | 1 | rosa |" in card
+    created = re.findall(rb'"creation-date":"([^"]+)"', CORAL.read_bytes())
+    assert f"| labels created | {min(created).decode()} to {max(created).decode()} |" in card
+
+
+def test_labels_that_nobody_reviewed_are_said_to_be_so() -> None:
+    card = dataset_card({"labels": coral()})
+    assert "Not reviewed: nothing is known of the share of wrong labels." in card
+    assert card.startswith("# Labels\n")
+
+
+def test_what_no_reader_knows_is_in_the_card() -> None:
+    statistics = Statistics()
+    statistics.add(Label("a", 7, "7", type="acme/stars", kind=Kind.UNKNOWN))
+    assert "| labels of type `acme/stars`, carried as it stands | 1 |" in dataset_card({"labels": statistics.summary()})
+
+
+def test_many_classes_are_summed_up() -> None:
+    statistics = Statistics()
+    for number in range(CLASSES_LISTED + 5):
+        annotation = Annotation(f"class {number:03}")
+        statistics.add(Label("a", 1, "1", kind=Kind.CLASSES, annotations=(annotation,)))
+    card = dataset_card({"labels": statistics.summary()})
+    assert card.count("| class ") == CLASSES_LISTED
+    assert "| (others) | 5 | 4.8% |" in card
+
+
+@given(st.text(max_size=20))
+def test_a_name_breaks_neither_the_table_nor_the_page(name: str) -> None:
+    statistics = Statistics()
+    label = Label("a", 1, "1", kind=Kind.CLASSES, annotations=(Annotation(name),))
+    statistics.add(label)
+    card = dataset_card({**SUMMARY, "labels": statistics.summary(), "batch": name})
+    assert "<" not in card
+    plain = dataset_card({**SUMMARY, "labels": statistics.summary() | {"classes": {"x": 1}}, "batch": "x"})
+    assert len(card.splitlines()) == len(plain.splitlines())
+    [row] = [line for line in card.splitlines() if line.endswith("| 1 | 100.0% |")]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 4
