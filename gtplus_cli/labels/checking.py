@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from gtplus_cli.labels.reading import Fetch, Line, chunks_of, lines_in, opened
+from gtplus_runtime.json_lines import numbered_lines
 from gtplus_runtime.labels import BadLine, Statistics, read_line
 from gtplus_runtime.labels.checks import OVERLAP, check_label
-from gtplus_runtime.manifest import numbered_lines
 from gtplus_runtime.problems import Problem
 
 SHOWN_OF_A_KIND = 100
