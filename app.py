@@ -28,7 +28,10 @@ class LabelingStack(cdk.Stack):
         )
 
         # Who does what: roles of this account that your people and programs assume.
-        workspace.grant_operate(self.role("Approver"))
+        approver = self.role("Approver")
+        workspace.grant_operate(approver)
+        workspace.grant_redrive(approver)
+        workspace.grant_notify(approver)
         for project, name in ((signs, "StreetSigns"), (faces, "Faces")):
             requester = self.role(f"{name}Requester")
             project.grant_request(requester)

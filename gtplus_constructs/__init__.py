@@ -4,6 +4,7 @@ from gtplus_constructs.access import DataAccessRole, DataGrant
 from gtplus_constructs.api import LabelingApi
 from gtplus_constructs.bucket import LabelingBucket
 from gtplus_constructs.directory import UserDirectory
+from gtplus_constructs.monitoring import Monitoring
 from gtplus_constructs.project import LabelingProject
 from gtplus_constructs.provider import ExternalAccount, GroundTruthPlus, InHouse, LabelingProvider
 from gtplus_constructs.team import ProjectTeam
@@ -27,6 +28,7 @@ __all__ = [
     "LabelingProvider",
     "LabelingWorkspace",
     "Limits",
+    "Monitoring",
     "ProjectStatus",
     "ProjectTeam",
     "UserDirectory",

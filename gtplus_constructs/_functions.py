@@ -148,8 +148,8 @@ def key_for_services(key: kms.Key, stack: Stack) -> None:
     """
     key.add_to_resource_policy(
         iam.PolicyStatement(
-            sid="EventsAndSchedules",
-            principals=[iam.ServicePrincipal("events.amazonaws.com")],
+            sid="EventsTopicsAndAlarms",
+            principals=[iam.ServicePrincipal(f"{name}.amazonaws.com") for name in ("events", "sns", "cloudwatch")],
             actions=["kms:Decrypt", "kms:GenerateDataKey"],
             resources=["*"],  # in a key policy: this key
             conditions={"StringEquals": {"aws:SourceAccount": stack.account}},

@@ -4,17 +4,19 @@ import re
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import Annotations, Duration, Stack, Tags
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from gtplus_constructs._hooks import Statuses
 from gtplus_constructs._validation import check_either, check_id, raise_all
 from gtplus_constructs.access import DataAccessRole, DataGrant, check_grants, data_policy
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_constructs.team import ProjectTeam
 from gtplus_constructs.workspace import LabelingWorkspace
-from gtplus_runtime.lifecycle import Duty
+from gtplus_runtime.lifecycle import BatchStatus, Duty
 from gtplus_runtime.problems import Problem, shown
 
 
@@ -173,6 +175,56 @@ class LabelingProject(Construct):
         for grant in others:
             first = first.combine(grant)
         return first
+
+    def on_status(
+        self,
+        id: str,
+        *,
+        status: Statuses = None,
+        target: events.IRuleTarget | None = None,
+        description: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """A rule that starts a target when this project, or a batch of it, comes to a status.
+
+        Args:
+            id: the rule's id.
+            status: a status, or several of one lifecycle. Default: each that a batch comes to.
+            target: what is started. Default: none yet.
+            description: of the rule.
+            cross_stack_scope: where the rule is made if its target is in another stack. Default: here.
+
+        Raises:
+            ValueError: for what is no status, and for statuses of batches and projects in one rule.
+        """
+        return self.workspace.on_status(
+            id,
+            status=status,
+            project=self.project_id,
+            target=target,
+            description=description,
+            cross_stack_scope=self if cross_stack_scope is None else cross_stack_scope,
+        )
+
+    def on_ready_for_review(self, id: str, *, target: events.IRuleTarget | None = None) -> events.Rule:
+        """A rule that starts a target when a batch is labeled and can be reviewed; see `on_status`."""
+        return self.on_status(id, status=BatchStatus.READY_FOR_REVIEW, target=target)
+
+    def on_accepted(self, id: str, *, target: events.IRuleTarget | None = None) -> events.Rule:
+        """A rule that starts a target when a batch is accepted; its labels are not delivered yet. See `on_status`."""
+        return self.on_status(id, status=BatchStatus.ACCEPTED, target=target)
+
+    def on_rejected(self, id: str, *, target: events.IRuleTarget | None = None) -> events.Rule:
+        """A rule that starts a target when a round of a batch is rejected; see `on_status`."""
+        return self.on_status(id, status=BatchStatus.REJECTED, target=target)
+
+    def on_delivered(self, id: str, *, target: events.IRuleTarget | None = None) -> events.Rule:
+        """A rule that starts a target when the labels of a batch lie in its output location; see `on_status`."""
+        return self.on_status(id, status=BatchStatus.DATA_DELIVERED, target=target)
+
+    def on_transfer_failed(self, id: str, *, target: events.IRuleTarget | None = None) -> events.Rule:
+        """A rule that starts a target when a batch ends in a failed transfer; see `on_status`."""
+        return self.on_status(id, status=BatchStatus.DATA_TRANSFER_FAILED, target=target)
 
     def _data_access(self, what: str) -> DataAccessRole:
         if self.data_access is None:

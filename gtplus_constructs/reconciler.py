@@ -35,6 +35,7 @@ def add_reconciler(
     table: dynamodb.Table,
     statements: Sequence[iam.PolicyStatement],
     state_machine: sfn.CfnStateMachine,
+    storage_events: sqs.IQueue,
 ) -> Reconciler:
     """Let a schedule call the reconciler once a minute.
 
@@ -44,6 +45,7 @@ def add_reconciler(
         table: of the batches.
         statements: read and write it, and read the projects' places.
         state_machine: of the batches.
+        storage_events: asks there for another look at a delivery that nothing was heard of: it has no right to data.
     """
     stack = Stack.of(scope)
     executions = stack.format_arn(
@@ -67,6 +69,7 @@ def add_reconciler(
                 actions=["states:DescribeExecution", "states:StopExecution"],
                 resources=[executions],
             ),
+            iam.PolicyStatement(sid="LookAgain", actions=["sqs:SendMessage"], resources=[storage_events.queue_arn]),
             *deliver,
         ],
     )
@@ -76,7 +79,11 @@ def add_reconciler(
         handler="reconciler",
         role=role,
         timeout=Duration.minutes(5),
-        settings={"GTPLUS_TABLE": table.table_name, "GTPLUS_STATE_MACHINE": state_machine.attr_arn},
+        settings={
+            "GTPLUS_TABLE": table.table_name,
+            "GTPLUS_STATE_MACHINE": state_machine.attr_arn,
+            "GTPLUS_STORAGE_EVENTS": storage_events.queue_url,
+        },
         # The schedule does not wait for the function: what it could not deliver and what failed are two hops.
         letters=letters,
     )

@@ -107,19 +107,26 @@ class BatchWorkflow(Construct):
         dispatcher = add_dispatcher(
             self, functions=functions, table=self.table, state_machine=self.state_machine, bus=bus, topic=topic
         )
+        storage_events = add_storage_events(
+            self, functions=functions, table=self.table, statements=self.data_statements
+        )
         reconciler = add_reconciler(
             self,
             functions=functions,
             table=self.table,
             statements=table_and_places,
             state_machine=self.state_machine,
-        )
-        storage_events = add_storage_events(
-            self, functions=functions, table=self.table, statements=self.data_statements
+            storage_events=storage_events.queue,
         )
         self.dispatcher, self.dispatcher_role = dispatcher.function, dispatcher.role
         self.reconciler = reconciler.function
-        self.storage_events_role = storage_events.role
+        self.storage_events_role, self.storage_events_queue = storage_events.role, storage_events.queue
+        self.letters = {
+            "stream": dispatcher.letters,
+            "schedule": reconciler.letters,
+            "storage": storage_events.letters,
+        }
+        """The dead letters, by the name of their hop."""
 
     @property
     def state_machine_arn(self) -> str:

@@ -5,15 +5,19 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from gtplus_constructs._functions import Functions, key_for_services
+from gtplus_constructs._hooks import Statuses, status_rule
 from gtplus_constructs._local_cloud import deviates
+from gtplus_constructs._queues import dead_letters
 from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._validation import check_id, raise_all
 from gtplus_constructs.api import LabelingApi
 from gtplus_constructs.directory import UserDirectory, check_domain_prefix
+from gtplus_constructs.monitoring import Monitoring
 from gtplus_constructs.workflow import BatchWorkflow
 from gtplus_runtime.lifecycle import Duty
 
@@ -32,8 +36,11 @@ class LabelingWorkspace(Construct):
         id: the construct's id; part of what keeps the table.
         name: of the workspace; 1 to 48 lower-case letters, digits and hyphens. Default: `labeling`.
         encryption_key: encrypts the table, the queues, the topic and the logs. Default: a new one, rotated each year.
-            A key that is brought must let the services use it: EventBridge and CloudWatch Logs of this account.
+            A key that is brought must let the services use it: EventBridge, SNS, CloudWatch and CloudWatch Logs of this
+            account.
         directory: the people, from another workspace or made apart. Default: a new `UserDirectory`.
+        alarm_topic: is told by the alarms; one that is brought must let `cloudwatch.amazonaws.com` publish. Default:
+            a new one, to which `gtplus notify add --alarms` subscribes an e-mail address.
         removal_policy: what becomes of table, key and pool when they leave the stack. Default: RETAIN.
 
     Raises:
@@ -48,6 +55,7 @@ class LabelingWorkspace(Construct):
         name: str = "labeling",
         encryption_key: kms.IKey | None = None,
         directory: UserDirectory | None = None,
+        alarm_topic: sns.ITopic | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         super().__init__(scope, id)
@@ -83,6 +91,16 @@ class LabelingWorkspace(Construct):
             removal_policy=removal_policy,
         )
         self._close_bus()
+        self.letters = {**self.workflow.letters, "rules": self._rule_letters(), "topic": self._topic_letters()}
+        self.monitoring = Monitoring(
+            self,
+            "Monitoring",
+            letters=self.letters,
+            dispatcher=self.workflow.dispatcher,
+            reconciler=self.workflow.reconciler,
+            state_machine_arn=self.workflow.state_machine_arn,
+            topic=self._alarm_topic() if alarm_topic is None else alarm_topic,
+        )
         self.api = LabelingApi(self, "Api", functions=functions, workflow=self.workflow)
         self.directory = (
             UserDirectory(self, "Directory", workspace_name=name, removal_policy=removal_policy)
@@ -105,6 +123,9 @@ class LabelingWorkspace(Construct):
                     "reconciler": self.workflow.reconciler.function_name,
                     "bus": self.bus.event_bus_name,
                     "topic": self.topic.topic_arn,
+                    "alarmTopic": self.monitoring.topic.topic_arn,
+                    "storageEvents": self.workflow.storage_events_queue.queue_url,
+                    "letters": {hop: queue.queue_url for hop, queue in self.letters.items()},
                     "userPool": self.directory.user_pool.user_pool_id,
                 },
             ),
@@ -120,6 +141,90 @@ class LabelingWorkspace(Construct):
         """Let a principal operate every project: approve, report, pause, allow another round."""
         return self.grant(grantee, Duty.OPERATE, None)
 
+    def grant_redrive(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal read the dead letters and send them again: `gtplus dlq`, beside `grant_operate`.
+
+        A letter may hold an event of a bucket, so who can read it knows names of objects, and no content.
+        """
+        grants = [
+            iam.Grant.add_to_principal(grantee=grantee, actions=actions, resource_arns=resources)
+            for actions, resources in (
+                (
+                    [
+                        "sqs:ReceiveMessage",
+                        "sqs:DeleteMessage",
+                        "sqs:ChangeMessageVisibility",
+                        "sqs:GetQueueAttributes",
+                    ],
+                    [queue.queue_arn for queue in self.letters.values()],
+                ),
+                (["sqs:SendMessage"], [self.workflow.storage_events_queue.queue_arn]),
+                (["lambda:InvokeFunction"], [self.workflow.reconciler.function_arn]),
+            )
+        ]
+        stack = Stack.of(self)
+        use = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resource_arns=[self.key.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": f"sqs.{stack.region}.{stack.url_suffix}"}},
+        )
+        return use.combine(grants[0]).combine(grants[1]).combine(grants[2])
+
+    def grant_notify(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal choose who gets e-mail from the topics: `gtplus notify`."""
+        topics = [self.topic.topic_arn, self.monitoring.topic.topic_arn]
+        subscribe = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["sns:Subscribe"],
+            resource_arns=topics,
+            # By e-mail alone: no queue or address of somebody else's is put beside.
+            conditions={"StringEquals": {"sns:Protocol": "email"}},
+        )
+        change = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes", "sns:Unsubscribe"],
+            resource_arns=topics,
+        )
+        return subscribe.combine(change).combine(self._find(grantee))
+
+    def on_status(
+        self,
+        id: str,
+        *,
+        status: Statuses = None,
+        project: str | None = None,
+        target: events.IRuleTarget | None = None,
+        description: str | None = None,
+        cross_stack_scope: Construct | None = None,
+    ) -> events.Rule:
+        """A rule that starts a target when a batch, or a project, comes to a status.
+
+        What the target does not take is kept in the dead letters `rules`, unless it names a queue of its own; what is
+        added by `rule.add_target` names its own. An event may come more than once: see docs/events.md.
+
+        Args:
+            id: the rule's id.
+            status: a status, or several of one lifecycle. Default: each that a batch comes to.
+            project: the id of the one project that is meant. Default: all of the workspace.
+            target: what is started. Default: none yet.
+            description: of the rule.
+            cross_stack_scope: where the rule is made if its target is in another stack. Default: here.
+
+        Raises:
+            ValueError: for what is no status, and for statuses of batches and projects in one rule.
+        """
+        return status_rule(
+            self if cross_stack_scope is None else cross_stack_scope,
+            id,
+            bus=self.bus,
+            letters=self.letters["rules"],
+            status=status,
+            project=project,
+            target=target,
+            description=description,
+        )
+
     def grant(self, grantee: iam.IGrantable, duty: Duty, project: str | None) -> iam.Grant:
         """Let a principal find the workspace and call the paths of a duty.
 
@@ -128,11 +233,13 @@ class LabelingWorkspace(Construct):
             duty: which.
             project: of which project; None for all.
         """
+        return self.api.grant(grantee, duty, project).combine(self._find(grantee))
+
+    def _find(self, grantee: iam.IGrantable) -> iam.Grant:
         parameter = Stack.of(self).format_arn(
             service="ssm", resource="parameter", resource_name=f"gtplus/{self.name}/workspace"
         )
-        find = iam.Grant.add_to_principal(grantee=grantee, actions=["ssm:GetParameter"], resource_arns=[parameter])
-        return self.api.grant(grantee, duty, project).combine(find)
+        return iam.Grant.add_to_principal(grantee=grantee, actions=["ssm:GetParameter"], resource_arns=[parameter])
 
     def _key(self, removal_policy: RemovalPolicy) -> kms.Key:
         key = kms.Key(
@@ -144,6 +251,52 @@ class LabelingWorkspace(Construct):
         )
         key_for_services(key, Stack.of(self))
         return key
+
+    def _rule_letters(self) -> sqs.Queue:
+        """What the targets of rules did not take."""
+        stack = Stack.of(self)
+        rules = stack.format_arn(service="events", resource="rule", resource_name=f"{self.bus.event_bus_name}/*")
+        letters = dead_letters(self, "RuleDeadLetters", self.key)
+        letters.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="RulesOfThisBusOnly",
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[letters.queue_arn],
+                conditions={
+                    "ArnLike": {"aws:SourceArn": rules},
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                },
+            )
+        )
+        return letters
+
+    def _topic_letters(self) -> sqs.Queue:
+        """What subscriptions did not take; SNS names the topic as the source."""
+        letters = dead_letters(self, "TopicDeadLetters", self.key)
+        letters.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="ThisTopicOnly",
+                principals=[iam.ServicePrincipal("sns.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[letters.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": self.topic.topic_arn}},
+            )
+        )
+        return letters
+
+    def _alarm_topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "AlarmTopic", master_key=self.key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccountOnly",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        return topic
 
     def _close_bus(self) -> None:
         # What arrives on the bus comes from the dispatcher: even an administrator's events are refused.

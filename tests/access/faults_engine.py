@@ -27,7 +27,10 @@ _TLS = "Nobody gets in without TLS (buckets of the app)"
 _STRANGERS = "No stranger gets in"
 _ADMIN = "No administrator is locked out"
 _DISPATCHER = "Nothing but the dispatcher moves a batch"
-_RULE_ALONE = "One rule tells of manifests, and nobody else"
+_RULE_ALONE = "One rule tells of manifests; the reconciler and who redrives ask again, and nobody else"
+_THEIR_LETTERS = "What rules and subscriptions did not take comes from them alone"
+_REDRIVE = "Who redrives reads the dead letters and sends them again, and reaches no data"
+_ALARMS = "Alarms come from CloudWatch, and e-mail goes where who notifies says"
 _WORKSPACE_KEY = "The workspace's key serves its services for this account, and roles through a service"
 _TABLE = "The table is added to and never emptied"
 _CALLS = "Functions are called by what is theirs to call"
@@ -255,6 +258,34 @@ STORAGE = [
     ),
     Fault(
         "any rule sends to the dead letters", _RULE_ALONE, rewrite("the dead letters", '"ThisRuleOnly"', Condition=None)
+    ),
+    Fault(
+        "any rule sends to the rules' dead letters",
+        _THEIR_LETTERS,
+        rewrite(
+            "the rules' dead letters",
+            '"RulesOfThisBusOnly"',
+            Condition={"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        ),
+    ),
+    Fault(
+        "any topic sends to the topic's dead letters",
+        _THEIR_LETTERS,
+        rewrite("the topic's dead letters", '"ThisTopicOnly"', Condition=None),
+    ),
+    Fault(
+        "CloudWatch of any account tells of alarms",
+        _ALARMS,
+        rewrite("the alarm topic", '"AlarmsOfThisAccountOnly"', Condition=None),
+    ),
+    Fault("the alarm topic is not encrypted", _ENCRYPTED, drop("the alarm topic", "KmsMasterKeyId")),
+    Fault("who redrives reads the table", _REDRIVE, allow("the mender", "dynamodb:GetItem", "the table")),
+    Fault("who redrives empties a queue", _REDRIVE, allow("the mender", "sqs:PurgeQueue", "the dead letters")),
+    Fault("who notifies subscribes a queue", _ALARMS, allow("the mender", "sns:Subscribe", "the topic")),
+    Fault(
+        "the rules' dead letters are gone in four days",
+        "no message is lost without a trace",
+        drop("the rules' dead letters", "MessageRetentionPeriod"),
     ),
     Fault("everybody sends to the queue", _STRANGERS, open_to("the queue", "*", "sqs:SendMessage")),
     Fault(

@@ -12,6 +12,7 @@ from tests.access.world import World, listed
 PROMISES = Promises()
 
 KINDS = {
+    "CloudWatch": ("Alarm",),
     "ApiGatewayV2": ("Api", "Integration", "Route", "Stage"),
     "Cognito": ("UserPool", "UserPoolClient", "UserPoolDomain", "UserPoolGroup"),
     "DynamoDB": ("Table",),

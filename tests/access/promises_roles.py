@@ -53,6 +53,11 @@ TOWN: dict[str, set[str]] = {
     "the schedule": KEY | {"lambda:InvokeFunction", "sqs:SendMessage"},
     "the machine's role": KEY | TRACES | VENDED_LOGS | {"dynamodb:UpdateItem", "lambda:InvokeFunction"},
     "the operator": CALL,
+    "the mender": KEY
+    | {"ssm:GetParameter", "lambda:InvokeFunction"}
+    | {f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")}
+    | {"sqs:SendMessage", "sns:Subscribe", "sns:Unsubscribe"}
+    | {"sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes"},
     "the vendor's data role": SERVICE_ACTIONS | KEY,
     "the vendor's reporting role": CALL,
     "the vendor's runtime role": DATA | KEY,
@@ -130,6 +135,7 @@ def _trust(world: World, word: str) -> list[tuple[str, str, Any]]:
         "the data role": of_service,
         "the neighbour": of_service,
         "the operator": [("AWS", f"arn:aws:iam::{ACCOUNT}:root", {})],
+        "the mender": [("AWS", f"arn:aws:iam::{ACCOUNT}:root", {})],
     }
     people = dict.fromkeys(("the uploader", "the requester", "the reviewer", "the reporter"), special["the operator"])
     return (special | people).get(word, [("Service", "lambda.amazonaws.com", {})])

@@ -98,7 +98,7 @@ def every_queue_and_topic_has_one_policy(world: World) -> None:
     queues = [queue for policy in world.properties("AWS::SQS::QueuePolicy").values() for queue in policy["Queues"]]
     assert sorted(queues) == sorted(str(world.resolved({"Ref": name})) for name in world.of_type("AWS::SQS::Queue"))
     topics = [topic for policy in world.properties("AWS::SNS::TopicPolicy").values() for topic in policy["Topics"]]
-    assert topics == [world.arn("the topic")]
+    assert sorted(topics) == sorted((world.arn("the topic"), world.arn("the alarm topic")))
 
 
 @PROMISES
@@ -107,24 +107,37 @@ def resource_policies_let_in_only_services_that_are_tied_to_us(world: World) -> 
     ours = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     rule = {"ArnEquals": {"aws:SourceArn": world.arn("the rule")}, **ours}
     logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:*"}}
+    bus = world.arn("the bus").replace(":event-bus/", ":rule/")
+    rules = {"ArnLike": {"aws:SourceArn": f"{bus}/*"}, **ours}
     workspace_key = world.names.town["the workspace's key"]
+    letters, of_topic, alarms = (
+        str(world.resolved({"Ref": world.names.town[name]}))
+        for name in ("the rules' dead letters", "the topic's dead letters", "the alarm topic")
+    )
     queues = {str(world.resolved({"Ref": world.names.town[name]})) for name in ("the queue", "the dead letters")}
     for name, holder, statement in world.resource_statements():
         if statement["Effect"] == "Deny":
             continue
         assert isinstance(statement["Principal"], dict), f"{name}: everybody"
-        (principal,) = ((kind, who) for kind, names in statement["Principal"].items() for who in listed(names))
-        condition = statement.get("Condition", {})
-        if principal == root:
-            assert holder in world.of_type("AWS::KMS::Key"), f"{name}: {statement}"
-            assert condition == {}, f"{name}: {statement}"
-        elif principal == ("Service", "events.amazonaws.com"):
-            assert holder in queues | {workspace_key}, f"{name}: {statement}"
-            assert condition == (ours if holder == workspace_key else rule), f"{name}: {statement}"
-        elif principal == ("Service", "logs.us-east-1.amazonaws.com"):
-            assert (holder, condition) == (workspace_key, logs), f"{name}: {statement}"
-        else:
-            raise AssertionError(f"{name} lets in {principal}: {statement}")
+        for principal in ((kind, who) for kind, names in statement["Principal"].items() for who in listed(names)):
+            condition = statement.get("Condition", {})
+            if principal == root:
+                assert holder in world.of_type("AWS::KMS::Key"), f"{name}: {statement}"
+                assert condition == {}, f"{name}: {statement}"
+            elif principal == ("Service", "events.amazonaws.com"):
+                assert holder in queues | {workspace_key, letters}, f"{name}: {statement}"
+                expected = {workspace_key: ours, letters: rules}.get(holder, rule)
+                assert condition == expected, f"{name}: {statement}"
+            elif principal == ("Service", "sns.amazonaws.com"):
+                topic = {"ArnEquals": {"aws:SourceArn": world.arn("the topic")}}
+                assert holder in (workspace_key, of_topic), f"{name}: {statement}"
+                assert condition == (ours if holder == workspace_key else topic), f"{name}: {statement}"
+            elif principal == ("Service", "cloudwatch.amazonaws.com"):
+                assert (holder in (workspace_key, alarms), condition) == (True, ours), f"{name}: {statement}"
+            elif principal == ("Service", "logs.us-east-1.amazonaws.com"):
+                assert (holder, condition) == (workspace_key, logs), f"{name}: {statement}"
+            else:
+                raise AssertionError(f"{name} lets in {principal}: {statement}")
 
 
 @PROMISES
@@ -151,10 +164,10 @@ def the_table_is_kept_restorable_and_encrypted(world: World) -> None:
         SSESpecification__SSEEnabled=True,
         SSESpecification__KMSMasterKeyId=world.arn("the workspace's key"),
         BillingMode="PAY_PER_REQUEST",
+        # No event, head or answer has it.
+        TimeToLiveSpecification={"AttributeName": "expiresAt", "Enabled": True},
     )
-    none_has(
-        table, "ResourcePolicy", "TimeToLiveSpecification", "KinesisStreamSpecification", "ImportSourceSpecification"
-    )
+    none_has(table, "ResourcePolicy", "KinesisStreamSpecification", "ImportSourceSpecification")
 
 
 @PROMISES
@@ -194,7 +207,9 @@ def no_message_is_lost_without_a_trace(world: World) -> None:
     each_has(queues, MessageRetentionPeriod=1_209_600)
     letters = {world.access.resource(name) for name in queues}
     (target,) = world.one("AWS::Events::Rule")["Targets"]
-    found = {target["DeadLetterConfig"]["Arn"]}
+    # Of the rules and subscriptions that users and `gtplus notify` make.
+    found = {world.arn("the rules' dead letters"), world.arn("the topic's dead letters")}
+    found.add(target["DeadLetterConfig"]["Arn"])
     found.add(world.one("AWS::Scheduler::Schedule")["Target"]["DeadLetterConfig"]["Arn"])
     reconciler = world.properties("AWS::Lambda::Function")[world.names.town["the reconciler's function"]]
     found.add(reconciler["DeadLetterConfig"]["TargetArn"])

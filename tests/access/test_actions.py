@@ -55,9 +55,17 @@ DOORS: dict[str, tuple[tuple[str, str], ...]] = {
     "states:StopExecution": (("an execution", ""),),
     "events:PutEvents": (("the bus", ""),),
     "sns:Publish": (("the topic", ""),),
-    "sqs:SendMessage": (("the dispatcher's dead letters", ""), ("the reconciler's dead letters", "")),
+    "sqs:SendMessage": (
+        ("the dispatcher's dead letters", ""),
+        ("the reconciler's dead letters", ""),
+        ("the queue", ""),
+    ),
     "lambda:InvokeFunction": (("a handler", ""), ("the reconciler's function", "")),
     "logs:CreateLogStream": (("a log stream", ""),),
+    "sqs:ReceiveMessage": (("the queue", ""), ("the dead letters", "")),
+    "sqs:ChangeMessageVisibility": (("the dead letters", ""),),
+    "sns:Subscribe": (("the topic", "by e-mail"),),
+    "sns:ListSubscriptionsByTopic": (("the topic", ""),),
 }
 """On what an action is tried, and in which request; those of a service that are not listed like their neighbours."""
 LIKE = {
@@ -65,6 +73,10 @@ LIKE = {
     "dynamodb:GetRecords": "dynamodb:DescribeStream",
     "dynamodb:GetShardIterator": "dynamodb:DescribeStream",
     "logs:PutLogEvents": "logs:CreateLogStream",
+    "sqs:DeleteMessage": "sqs:ReceiveMessage",
+    "sqs:GetQueueAttributes": "sqs:ReceiveMessage",
+    "sns:GetSubscriptionAttributes": "sns:ListSubscriptionsByTopic",
+    "sns:Unsubscribe": "sns:ListSubscriptionsByTopic",
 }
 DEFAULT = {
     "dynamodb": (("the table", ""),),

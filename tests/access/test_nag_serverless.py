@@ -34,9 +34,13 @@ ACKNOWLEDGED: dict[str, tuple[str, list[str]]] = {
             "Api/Function",
         ],
     ),
-    "They are dead-letter queues themselves: of a table stream, of a schedule, and of a queue and its rule.": (
+    "They are dead-letter queues themselves: of a table stream, a schedule, a queue and its rule, rules, a topic.": (
         "Serverless-SQSRedrivePolicy",
-        [f"Workflow/{name}DeadLetters" for name in ("Dispatcher", "Reconciler", "StorageEvents")],
+        [
+            *(f"Workflow/{name}DeadLetters" for name in ("Dispatcher", "Reconciler", "StorageEvents")),
+            "RuleDeadLetters",
+            "TopicDeadLetters",
+        ],
     ),
     "Of a queue: what fails goes back to it, and by its redrive policy to its dead letters.": (
         "Serverless-LambdaEventSourceMappingDestination",

@@ -98,6 +98,7 @@ class Town:
     workspace: LabelingWorkspace
     vendor: LabelingProject
     operator: iam.Role
+    mender: iam.Role
     places: dict[str, Place] = field(default_factory=dict)
 
     def warnings(self, id: str) -> list[str]:
@@ -127,7 +128,10 @@ def build(outdir: Path, flags: Mapping[str, Any], *, revoked: bool = False, plac
     )
     operator = person(stack, "Operator")
     workspace.grant_operate(operator)
-    town = Town(stack, workspace, vendor, operator)
+    mender = person(stack, "Mender")
+    workspace.grant_redrive(mender)
+    workspace.grant_notify(mender)
+    town = Town(stack, workspace, vendor, operator, mender)
     for number, kind in enumerate(places):
         town.places[kind] = _settle(town, kind, f"Signs{number or ''}")
         if revoked:

@@ -51,6 +51,12 @@ _REQUESTS: dict[str, tuple[str, str | float | None]] = {
     "from our rule": ("aws:SourceArn", "<the rule>"),
     "from another rule": ("aws:SourceArn", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/Another"),
     "from a stranger's rule": ("aws:SourceArn", f"arn:aws:events:{REGION}:{STRANGER}:rule/Theirs"),
+    "from a rule of our bus": ("aws:SourceArn", "<rules of our bus>/Delivered"),
+    "from a rule of another bus": ("aws:SourceArn", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/another/Delivered"),
+    "from our topic": ("aws:SourceArn", "<the topic>"),
+    "from another topic": ("aws:SourceArn", f"arn:aws:sns:{REGION}:{ACCOUNT}:another"),
+    "by e-mail": ("sns:Protocol", "email"),
+    "to a queue": ("sns:Protocol", "sqs"),
     "from our API": ("aws:SourceArn", f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<api>/$default/POST/review/x"),
     "from another API": ("aws:SourceArn", f"arn:aws:execute-api:{REGION}:{STRANGER}:theirs/$default/POST/review/x"),
     "with the external id": ("sts:ExternalId", EXTERNAL_ID),
@@ -100,6 +106,7 @@ def names_of(town: Town) -> Names:
         "the machine's role": name(workflow, "MachineRole"),
         "the API": name(workspace, "Api", "Role"),
         "the operator": name(town.operator),
+        "the mender": name(town.mender),
         "the vendor's data role": name(vendor.data_access, "Role"),
         "the vendor's reporting role": name(vendor.reporting_role),
         "the vendor's runtime role": name(vendor.runtime_role),
@@ -111,6 +118,9 @@ def names_of(town: Town) -> Names:
         "the dead letters": name(workflow, "StorageEventsDeadLetters"),
         "the dispatcher's dead letters": name(workflow, "DispatcherDeadLetters"),
         "the reconciler's dead letters": name(workflow, "ReconcilerDeadLetters"),
+        "the rules' dead letters": name(workspace, "RuleDeadLetters"),
+        "the topic's dead letters": name(workspace, "TopicDeadLetters"),
+        "the alarm topic": name(workspace, "AlarmTopic"),
         "the rule": name(workflow, "ManifestWritten"),
         "the bus": name(workspace.bus),
         "the topic": name(workspace.topic),
@@ -303,7 +313,8 @@ class World:
         for name, logical_id in {**self.names.town, **self.names.places[kind]}.items():
             if f"<{name}>" in value:
                 value = value.replace(f"<{name}>", self.access.resource(logical_id))
-        return {key: value.replace("<api>", self.api_id)}
+        rules = self.access.resource(self.names.town["the bus"]).replace(":event-bus/", ":rule/")
+        return {key: value.replace("<api>", self.api_id).replace("<rules of our bus>", rules)}
 
     @cached_property
     def api_id(self) -> str:

@@ -267,7 +267,7 @@ class TestTheRuntimeRoles:
 def invoke_arn(scene: Scene, route_key: str, project: str) -> str:
     """The ARN of a call as API Gateway asks IAM about it."""
     method, path = route_key.split(" /", 1)
-    path = path.format(project=project, batch="digits-001")
+    path = path.format(project=project, batch="digits-001", event="20261125-1")
     return f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{scene.api_id}/$default/{method}/{path}"
 
 
@@ -390,9 +390,11 @@ class TestTheQueueOfTheBuckets:
     def test_no_other_rule_does(self, scene: Scene, source: Mapping[str, str]) -> None:
         scene.access.service("events.amazonaws.com").cannot("sqs:SendMessage", storage_queue(scene), source)
 
-    def test_no_role_of_ours_and_no_stranger_does(self, scene: Scene) -> None:
-        queue = storage_queue(scene)
-        for name in of_type(scene.body, "AWS::IAM::Role"):
+    def test_of_our_roles_only_the_reconciler_does_and_no_stranger(self, scene: Scene) -> None:
+        """It has no right to data: it asks for another look at a delivery that nothing was heard of."""
+        queue, reconciler = storage_queue(scene), scene.logical_id("Workspace/Workflow/ReconcilerRole")
+        scene.access.of(reconciler).can("sqs:SendMessage", queue)
+        for name in of_type(scene.body, "AWS::IAM::Role").keys() - {reconciler}:
             scene.access.of(name).cannot("sqs:SendMessage", queue)
         for who in (scene.access.anonymous(), scene.access.account(STRANGER), scene.access.service("s3.amazonaws.com")):
             who.cannot("sqs:SendMessage", queue)

@@ -62,8 +62,10 @@ ACKNOWLEDGED: dict[str, dict[str, list[str]]] = {
     "X-Ray and vended log delivery know no resource; both stand in a policy of their own (see test_access).": {
         "Workspace/Workflow/MachineRole": ["AwsSolutions-IAM5[Resource::*]"],
     },
-    "It is a dead-letter queue itself, of a table stream, which the rule does not see.": {
+    "It is a dead-letter queue itself: of a table stream, of users' rules, of subscriptions.": {
         "Workspace/Workflow/DispatcherDeadLetters": ["AwsSolutions-SQS3"],
+        "Workspace/RuleDeadLetters": ["AwsSolutions-SQS3"],
+        "Workspace/TopicDeadLetters": ["AwsSolutions-SQS3"],
     },
     "Server access logs are best effort, and unencrypted for others to read: who needs an audit of objects turns on "
     "CloudTrail's data events, for the account.": {

@@ -55,6 +55,8 @@ FROZEN = {
         "WorkspaceWorkflowReconcilerDeadLetters624E4C22",
         "WorkspaceWorkflowStorageEventsDeadLetters964BA83C",
         "WorkspaceWorkflowStorageEvents9880AE1D",
+        "WorkspaceRuleDeadLetters129CE61C",
+        "WorkspaceTopicDeadLetters146B7397",
     },
     "AWS::StepFunctions::StateMachine": {"WorkspaceWorkflowStateMachine736AC094"},
 }
