@@ -106,7 +106,7 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
         grid.add_row(
             "review", f"{review['wrong']} of {review['sampled']} wrong; {bound}; proposal: {review['proposal']}"
         )
-    for name in ("reason", "problem", "report", "summary"):
+    for name in ("reason", "problem", "report", "summary", "card"):
         if facts.get(name):
             grid.add_row(name, safe(facts[name]))
     if (personal := facts.get("personalData")) and (personal["declared"] or personal["flags"]):

@@ -115,6 +115,8 @@ def check_labels(
                 check.say("line that cannot be read", f"line {line.number}", f"{line.bad.reason}: {line.bad.text!r}")
             else:
                 check.line(line)
+        if not found.lines:
+            check.say("no line", str(manifest), "the manifest is empty")
         if inputs is not None:
             with opened(inputs, s3) as listed:
                 check.complete(_sources(listed))

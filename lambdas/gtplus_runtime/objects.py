@@ -78,6 +78,10 @@ class Objects:
         """Write a JSON file; returns its URI. Writing the same again changes nothing."""
         return self._put(uri, json.dumps(value, indent=2).encode(), "application/json")
 
+    def write_text(self, uri: str, text: str, kind: str) -> str:
+        """Write a text of a content type; returns its URI."""
+        return self._put(uri, text.encode(), kind)
+
     def write_lines(self, uri: str, entries: Iterable[Any]) -> str:
         """Write a JSON Lines file; returns its URI."""
         return self._put(uri, "".join(json.dumps(e) + "\n" for e in entries).encode(), "application/x-ndjson")

@@ -26,6 +26,10 @@ def test_a_batch_goes_from_request_to_delivered_labels(world: World) -> None:
     assert summary["delivery"]["problems"] == []
     assert summary["accepted"]["sha256"] == summary["delivery"]["sha256"]
     assert [event["status"] for event in summary["events"]] == MAIN_LINE
+    card = world.get(head["facts"]["card"])
+    assert f"# {PROJECT}/{batch}" in card
+    assert "Not reviewed" not in card
+    assert summary["delivery"]["sha256"] in card
 
 
 def test_every_status_runs_its_handler_once_and_in_order(world: World) -> None:

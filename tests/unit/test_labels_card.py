@@ -58,6 +58,13 @@ def test_labels_that_nobody_reviewed_are_said_to_be_so() -> None:
     assert card.startswith("# Labels\n")
 
 
+def test_what_was_not_counted_yet_is_not_missed() -> None:
+    old = {"labeled": 2, "failed": 0, "missing": 0, "classes": {"cat": 2}, "problems": [], "sha256": "cbf795"}
+    card = dataset_card({**SUMMARY, "labels": old})
+    assert "| cat | 2 | 100.0% |" in card
+    assert "annotations" not in card
+
+
 def test_what_no_reader_knows_is_in_the_card() -> None:
     statistics = Statistics()
     statistics.add(Label("a", 7, "7", type="acme/stars", kind=Kind.UNKNOWN))

@@ -12,6 +12,13 @@ CLASSES_LISTED = 100
 
 Row = tuple[object, ...]
 
+_UNKNOWN: Mapping[str, Any] = {
+    **dict.fromkeys(("unlabeled", "annotations", "withoutAnnotations", "human", "confidence", "created")),
+    "types": {},
+    "unknownTypes": {},
+    "defects": {},
+}
+
 
 def dataset_card(summary: Mapping[str, Any]) -> str:
     """Write the card.
@@ -20,13 +27,14 @@ def dataset_card(summary: Mapping[str, Any]) -> str:
         summary: `summary.json` of a batch, or as much of it as is known: `labels` (the summary of `Statistics` or
             `Coverage`) is all that must be there.
     """
-    labels = summary["labels"]
+    # A batch that was counted before a deploy lacks what is counted since.
+    labels = {**_UNKNOWN, **summary["labels"]}
     title = "/".join(str(summary[name]) for name in ("project", "batch") if name in summary) or "Labels"
     parts = [f"# {_text(title)}\n", _table(("What", "How many"), _counts(labels, summary.get("objects") or {}))]
     if labels["classes"]:
         parts += ["## Classes\n", _table(("Class", "Annotations", "Share"), _classes(labels))]
     parts += ["## Quality\n", *(f"- {line}\n" for line in _quality(labels, summary.get("review")))]
-    if origin := _origin(summary):
+    if origin := _origin(summary, labels):
         parts += ["\n## Where it comes from\n", _table(("What", "Where"), origin)]
     if events := summary.get("events"):
         rows = [(e["at"][:19].replace("T", " "), e["status"], e["round"], e["actor"]) for e in events]
@@ -35,24 +43,29 @@ def dataset_card(summary: Mapping[str, Any]) -> str:
 
 
 def _counts(labels: Mapping[str, Any], objects: Mapping[str, Any]) -> Iterable[Row]:
-    yield "objects", objects.get("total", labels["labeled"] + labels["failed"] + labels["unlabeled"])
-    yield "labeled", labels["labeled"]
-    yield "failed, with a reason", labels["failed"]
-    yield "annotations", labels["annotations"]
-    yield "labeled, with nothing in them", labels["withoutAnnotations"]
+    known = objects.get("total", labels["labeled"] + labels["failed"] + (labels["unlabeled"] or 0))
+    rows: list[Row] = [
+        ("objects", known),
+        ("labeled", labels["labeled"]),
+        ("failed, with a reason", labels["failed"]),
+        ("annotations", labels["annotations"]),
+        ("labeled, with nothing in them", labels["withoutAnnotations"]),
+    ]
     for name, count in labels["types"].items():
         unknown = ", carried as it stands" if name in labels["unknownTypes"] else ""
-        yield f"labels of type `{name}`{unknown}", count
-    yield "labels made by people", labels["human"]
+        rows.append((f"labels of type `{name}`{unknown}", count))
+    rows.append(("labels made by people", labels["human"]))
+    return [row for row in rows if row[1] is not None]
 
 
 def _classes(labels: Mapping[str, Any]) -> Iterable[Row]:
     ranked = sorted(labels["classes"].items(), key=lambda item: (-item[1], item[0]))
+    total = max(labels["annotations"] or 0, sum(labels["classes"].values()))
     for name, count in ranked[:CLASSES_LISTED]:
-        yield name, count, f"{count / labels['annotations']:.1%}"
-    rest = labels["annotations"] - sum(count for _, count in ranked[:CLASSES_LISTED])
+        yield name, count, f"{count / total:.1%}"
+    rest = total - sum(count for _, count in ranked[:CLASSES_LISTED])
     if rest > 0:
-        yield "(others)", rest, f"{rest / labels['annotations']:.1%}"
+        yield "(others)", rest, f"{rest / total:.1%}"
 
 
 def _quality(labels: Mapping[str, Any], review: Mapping[str, Any] | None) -> Iterable[str]:
@@ -72,9 +85,9 @@ def _quality(labels: Mapping[str, Any], review: Mapping[str, Any] | None) -> Ite
         yield f"{_text(kind)}: {count:,}"
 
 
-def _origin(summary: Mapping[str, Any]) -> Iterable[Row]:
+def _origin(summary: Mapping[str, Any], labels: Mapping[str, Any]) -> Iterable[Row]:
     accepted = summary.get("accepted") or {}
-    created = summary["labels"].get("created")
+    created = labels.get("created")
     rows: list[Row] = [
         ("input", summary.get("input")),
         ("labels", summary.get("manifest")),
