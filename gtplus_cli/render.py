@@ -22,7 +22,16 @@ def safe(text: object) -> str:
 
 def ago(at: str) -> str:
     """How long ago something was, in the two largest units."""
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+    return _span((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+
+
+def until(at: str) -> str:
+    """How long it is to a time, in the two largest units."""
+    return _span((datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds())
+
+
+def _span(span: float) -> str:
+    seconds = int(span)
     units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     parts = []
     for size, name in units:
@@ -94,6 +103,12 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
     grid.add_row("", batch["meaning"])
     if batch.get("waitsFor"):
         grid.add_row("waits for", f"whoever may {batch['waitsFor']}")
+    if batch.get("dueAt"):
+        late = datetime.fromisoformat(batch["dueAt"]) < datetime.now(UTC)
+        reminded = f", reminded {batch['reminders']} times" if batch.get("reminders") else ""
+        grid.add_row(
+            "due", f"[red]{ago(batch['dueAt'])} ago{reminded}[/red]" if late else f"in {until(batch['dueAt'])}"
+        )
     if batch.get("next"):
         grid.add_row("you can", ", ".join(batch["next"]))
     grid.add_row("input", safe(batch["form"]["input"]))

@@ -10,6 +10,7 @@ Sources: "Amazon States Language" (JSONata), "Wait for a Callback with the Task 
 Functions: 25,000 events in a history (this machine writes about ten a status change) and a year of life.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -38,8 +39,21 @@ def on(status: Status | str) -> str:
     return f"On {status if isinstance(status, str) else status.name}"
 
 
+def definition_version(lifecycle: Lifecycle, handlers: Mapping[str, str]) -> str:
+    """The version of the definition: another one for every change of it.
+
+    A park writes it to the head, so the reconciler knows the executions that wait in an older definition.
+
+    Args:
+        lifecycle: the statuses and what follows them.
+        handlers: what each status's handler is known by, the same in every synth.
+    """
+    text = json.dumps(batch_definition(lifecycle, handlers=handlers, table="", version=""))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def batch_definition(
-    lifecycle: Lifecycle, *, handlers: Mapping[str, str], table: str, partition: str = "aws"
+    lifecycle: Lifecycle, *, handlers: Mapping[str, str], table: str, version: str, partition: str = "aws"
 ) -> dict[str, Any]:
     """The definition, as the object that CloudFormation takes.
 
@@ -47,6 +61,7 @@ def batch_definition(
         lifecycle: the statuses and what follows them.
         handlers: the ARN of each status's handler function, by the status's name.
         table: the name of the table.
+        version: of the definition, which a park writes to the head.
         partition: of the ARNs.
 
     Raises:
@@ -62,7 +77,7 @@ def batch_definition(
         if status.is_end:
             states[status.name] = _end(status, update, table)
         else:
-            states[status.name] = _park(status, update, table)
+            states[status.name] = _park(status, update, table, version)
             states[after(status)] = _choice(status)
     states["Record failure"] = _record_failure(update, table)
     states["Failed"] = {
@@ -96,7 +111,7 @@ def _start(lifecycle: Lifecycle) -> dict[str, Any]:
     return {"Type": "Choice", "Choices": choices, "Default": "Unknown status"}
 
 
-def _park(status: Status, update: str, table: str) -> dict[str, Any]:
+def _park(status: Status, update: str, table: str, version: str) -> dict[str, Any]:
     return {
         "Type": "Task",
         "Comment": status.meaning,
@@ -104,9 +119,9 @@ def _park(status: Status, update: str, table: str) -> dict[str, Any]:
         "Arguments": _update_head(
             table,
             "SET #token = :token, parkedGeneration = :generation, handled = :seq, handledStatus = :status, "
-            "parkedAt = :now",
+            "parkedAt = :now, parkedDefinition = :definition",
             {"#token": "token"},
-            {":token": {"S": "{% $states.context.Task.Token %}"}},
+            {":token": {"S": "{% $states.context.Task.Token %}"}, ":definition": {"S": version}},
         ),
         "Output": "{% $merge([$states.input, $states.result]) %}",
         "Retry": _write_retry(),
@@ -151,7 +166,12 @@ def _handler(status: Status, function_arn: str, partition: str) -> dict[str, Any
         "Resource": f"arn:{partition}:states:::lambda:invoke",
         "Arguments": {
             "FunctionName": function_arn,
-            "Payload": payload | {"execution": "{% $states.context.Execution.Id %}"},
+            "Payload": payload
+            | {
+                "execution": "{% $states.context.Execution.Id %}",
+                # An older dispatcher says none.
+                "correlation": "{% $exists($states.input.correlation) ? $states.input.correlation : '' %}",
+            },
         },
         "TimeoutSeconds": HANDLER_TIMEOUT_SECONDS,
         "Output": "{% $states.input %}",

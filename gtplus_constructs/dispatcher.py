@@ -15,6 +15,7 @@ from constructs import Construct
 from gtplus_constructs._functions import Functions, table_statements, use_key
 from gtplus_constructs._local_cloud import deviates
 from gtplus_constructs._queues import dead_letters
+from gtplus_runtime.store import EVENT, HEAD, REMINDER
 
 
 class Dispatcher(NamedTuple):
@@ -39,6 +40,7 @@ def add_dispatcher(
     state_machine: sfn.CfnStateMachine,
     bus: events.IEventBus,
     topic: sns.ITopic,
+    escalation_topic: sns.ITopic,
 ) -> Dispatcher:
     """Let the table's stream start and wake the executions, and publish every status change.
 
@@ -50,6 +52,7 @@ def add_dispatcher(
         state_machine: of the batches.
         bus: takes the status changes.
         topic: tells the people whom a status waits for.
+        escalation_topic: tells those above them when it waits too long.
     """
     stack = Stack.of(scope)
     letters = dead_letters(scope, "DispatcherDeadLetters", functions.key)
@@ -71,7 +74,11 @@ def add_dispatcher(
             # On the machine: AWS checks the token's machine, though its reference lists no resource for it.
             iam.PolicyStatement(sid="Wake", actions=["states:SendTaskSuccess"], resources=tasks),
             iam.PolicyStatement(sid="Publish", actions=["events:PutEvents"], resources=[bus.event_bus_arn]),
-            iam.PolicyStatement(sid="Tell", actions=["sns:Publish"], resources=[topic.topic_arn]),
+            iam.PolicyStatement(
+                sid="Tell",
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn, escalation_topic.topic_arn],
+            ),
             use_key(functions.key, "TopicKey", f"sns.{stack.region}.{stack.url_suffix}"),
             iam.PolicyStatement(sid="DeadLetters", actions=["sqs:SendMessage"], resources=[letters.queue_arn]),
             use_key(functions.key, "DeadLettersKey", f"sqs.{stack.region}.{stack.url_suffix}"),
@@ -88,6 +95,7 @@ def add_dispatcher(
             "GTPLUS_STATE_MACHINE": state_machine.attr_arn,
             "GTPLUS_BUS": bus.event_bus_name,
             "GTPLUS_TOPIC": topic.topic_arn,
+            "GTPLUS_ESCALATIONS": escalation_topic.topic_arn,
         },
     )
     lambda_.CfnEventSourceMapping(
@@ -111,8 +119,11 @@ def add_dispatcher(
             filters=[
                 lambda_.CfnEventSourceMapping.FilterProperty(pattern=pattern)
                 for pattern in (
-                    '{"dynamodb":{"Keys":{"sk":{"S":["HEAD"]}}}}',
-                    '{"eventName":["INSERT"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"EVENT#"}]}}}}',
+                    f'{{"dynamodb":{{"Keys":{{"sk":{{"S":["{HEAD}"]}}}}}}}}',
+                    *(
+                        f'{{"eventName":["INSERT"],"dynamodb":{{"Keys":{{"sk":{{"S":[{{"prefix":"{kind}"}}]}}}}}}}}'
+                        for kind in (EVENT, REMINDER)
+                    ),
                     '{"eventName":["INSERT","MODIFY"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"RETELL#"}]}}}}',
                 )
             ]

@@ -16,7 +16,8 @@ from gtplus_constructs.access import DataAccessRole, DataGrant, check_grants, da
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_constructs.team import ProjectTeam
 from gtplus_constructs.workspace import LabelingWorkspace
-from gtplus_runtime.lifecycle import BatchStatus, Duty
+from gtplus_runtime.deadlines import REMIND_EVERY_SECONDS
+from gtplus_runtime.lifecycle import BATCH, BatchStatus, Duty
 from gtplus_runtime.problems import Problem, shown
 
 
@@ -43,6 +44,13 @@ class LabelingProject(Construct):
         max_error_rate: the share of wrong objects in the sample above which to reject is proposed. Default: 0.05.
         max_rounds: rounds of labeling before a person decides on another. Default: 3.
         separation_of_duties: whether who requested or labeled a batch is refused to accept it. Default: True.
+        service_levels: how long a batch may stay in a status before whoever it waits for is reminded, by status; None
+            for as long as it likes. A pause stops the clock. Default, for each one left out: 1 day for *Data transfer
+            in progress*, 2 for *Data received*, *Review complete*, *Rejected* and *Ready for delivery*, 3 for *Request
+            submitted* (the line of the transfers) and *Ready for review*, 7 for *Sent for rework*, 14 for *In
+            progress*.
+        remind_every: how long after a reminder the next one comes, at least an hour; from the second on they go to
+            `LabelingWorkspace.escalation_topic` too. Default: 1 day.
         groups: Cognito groups that exist already, by duty, for the team. Default: new ones.
 
     Raises:
@@ -63,6 +71,8 @@ class LabelingProject(Construct):
         max_error_rate: float = 0.05,
         max_rounds: int = 3,
         separation_of_duties: bool = True,
+        service_levels: Mapping[BatchStatus, Duration | None] | None = None,
+        remind_every: Duration | None = None,
         groups: Mapping[Duty, str] | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -86,6 +96,7 @@ class LabelingProject(Construct):
             *_check_number("sample_size", sample_size, 1, 500, whole=True),
             *_check_number("max_error_rate", max_error_rate, 0, 1),
             *_check_number("max_rounds", max_rounds, 1, 100, whole=True),
+            *_check_service_levels(service_levels or {}, remind_every),
         ]
         raise_all(f"LabelingProject {id!r}", problems)
         workspace.projects[self.project_id] = self
@@ -114,6 +125,11 @@ class LabelingProject(Construct):
                 "maxErrorRate": max_error_rate,
                 "maxRounds": max_rounds,
                 "separationOfDuties": separation_of_duties,
+                "serviceLevels": {
+                    str(status): 0 if level is None else level.to_seconds()
+                    for status, level in (service_levels or {}).items()
+                },
+                "remindEvery": REMIND_EVERY_SECONDS if remind_every is None else remind_every.to_seconds(),
             },
         }
         ssm.CfnParameter(
@@ -286,3 +302,20 @@ def _check_number(option: str, value: float, least: float, most: float, *, whole
         return []
     rule = f"{'a whole number ' if whole else ''}from {least} to {most}"
     return [Problem(f'"{option}"', rule, shown(value), "choose one in between")]
+
+
+def _check_service_levels(
+    levels: Mapping[BatchStatus, Duration | None], remind_every: Duration | None
+) -> list[Problem]:
+    clocked = [str(status.name) for status in BATCH if status.name != BATCH.paused and not status.is_end]
+    problems = []
+    for status, level in levels.items():
+        option = f'"service_levels[{status}]"'
+        if status not in clocked:
+            problems.append(Problem(option, f"for one of {', '.join(clocked)}", shown(status), "leave it out"))
+        elif level is not None and level.to_seconds() < 60:
+            problems.append(Problem(option, "at least a minute", f"{level.to_seconds():g} s", "or None for no limit"))
+    if remind_every is not None and remind_every.to_seconds() < 3_600:
+        value = f"{remind_every.to_seconds():g} s"
+        problems.append(Problem('"remind_every"', "at least an hour", value, "remind less often"))
+    return problems

@@ -36,6 +36,7 @@ def add_reconciler(
     statements: Sequence[iam.PolicyStatement],
     state_machine: sfn.CfnStateMachine,
     storage_events: sqs.IQueue,
+    definition: str,
 ) -> Reconciler:
     """Let a schedule call the reconciler once a minute.
 
@@ -46,6 +47,7 @@ def add_reconciler(
         statements: read and write it, and read the projects' places.
         state_machine: of the batches.
         storage_events: asks there for another look at a delivery that nothing was heard of: it has no right to data.
+        definition: the version of its definition.
     """
     stack = Stack.of(scope)
     executions = stack.format_arn(
@@ -70,6 +72,7 @@ def add_reconciler(
                 resources=[executions],
             ),
             iam.PolicyStatement(sid="LookAgain", actions=["sqs:SendMessage"], resources=[storage_events.queue_arn]),
+            iam.PolicyStatement(sid="List", actions=["states:ListExecutions"], resources=[state_machine.attr_arn]),
             *deliver,
         ],
     )
@@ -81,7 +84,9 @@ def add_reconciler(
         timeout=Duration.minutes(5),
         settings={
             "GTPLUS_TABLE": table.table_name,
+            # With its ARN: a deploy changes the machine before the function that knows its version.
             "GTPLUS_STATE_MACHINE": state_machine.attr_arn,
+            "GTPLUS_DEFINITION": definition,
             "GTPLUS_STORAGE_EVENTS": storage_events.queue_url,
         },
         # The schedule does not wait for the function: what it could not deliver and what failed are two hops.

@@ -10,7 +10,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from gtplus_constructs._definition import batch_definition
+from gtplus_constructs._definition import batch_definition, definition_version
 from gtplus_constructs._functions import HANDLERS, Functions, table_statements
 from gtplus_constructs._validation import raise_all
 from gtplus_constructs.dispatcher import add_dispatcher
@@ -30,7 +30,8 @@ class BatchWorkflow(Construct):
     Errors: `UnknownStatus` for a status of a newer deployment; a handler's error after its retries, which the batch
     shows as `failure`. In each case the reconciler starts a new generation from the table.
 
-    Upgraded in place with batches open: a running execution keeps its definition to its next generation. Deleting or
+    Upgraded in place with batches open: a running execution keeps its definition, and the reconciler moves those that
+    wait to the newest one within minutes, by a new generation. Deleting or
     replacing the machine ends its executions, and loses nothing: the table has everything. It costs three state
     transitions and one handler call a status change.
 
@@ -41,6 +42,7 @@ class BatchWorkflow(Construct):
         key: encrypts the table and the queues.
         bus: takes the status changes.
         topic: tells the people whom a status waits for.
+        escalation_topic: tells those above them when it waits too long.
         projects_path: the SSM path of the projects' places.
         runtime_roles: the ARN pattern of the projects' runtime roles.
         removal_policy: what becomes of the table when it leaves the stack.
@@ -58,6 +60,7 @@ class BatchWorkflow(Construct):
         key: kms.IKey,
         bus: events.IEventBus,
         topic: sns.ITopic,
+        escalation_topic: sns.ITopic,
         projects_path: str,
         runtime_roles: str,
         removal_policy: RemovalPolicy,
@@ -103,9 +106,16 @@ class BatchWorkflow(Construct):
             )
             for status in BATCH
         }
-        self.state_machine = self._machine(handlers)
+        definition = definition_version(BATCH, {name: function.node.path for name, function in handlers.items()})
+        self.state_machine = self._machine(handlers, definition)
         dispatcher = add_dispatcher(
-            self, functions=functions, table=self.table, state_machine=self.state_machine, bus=bus, topic=topic
+            self,
+            functions=functions,
+            table=self.table,
+            state_machine=self.state_machine,
+            bus=bus,
+            topic=topic,
+            escalation_topic=escalation_topic,
         )
         storage_events = add_storage_events(
             self, functions=functions, table=self.table, statements=self.data_statements
@@ -116,6 +126,7 @@ class BatchWorkflow(Construct):
             table=self.table,
             statements=table_and_places,
             state_machine=self.state_machine,
+            definition=definition,
             storage_events=storage_events.queue,
         )
         self.dispatcher, self.dispatcher_role = dispatcher.function, dispatcher.role
@@ -133,7 +144,7 @@ class BatchWorkflow(Construct):
         """The state machine of the batches."""
         return self.state_machine.attr_arn
 
-    def _machine(self, handlers: dict[str, lambda_.Function]) -> sfn.CfnStateMachine:
+    def _machine(self, handlers: dict[str, lambda_.Function], definition: str) -> sfn.CfnStateMachine:
         stack = Stack.of(self)
         log_group = logs.LogGroup(self, "History", retention=logs.RetentionDays.ONE_YEAR, encryption_key=self._key)
         work = [
@@ -190,6 +201,7 @@ class BatchWorkflow(Construct):
                     BATCH,
                     handlers={name: function.function_arn for name, function in handlers.items()},
                     table=self.table.table_name,
+                    version=definition,
                     partition=stack.partition,
                 )
             ),

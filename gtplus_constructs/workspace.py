@@ -71,6 +71,7 @@ class LabelingWorkspace(Construct):
         self.key = self._key(removal_policy) if encryption_key is None else encryption_key
         self.bus = events.EventBus(self, "Bus", description="Status changes of batches and projects; outbound only")
         self.topic = sns.Topic(self, "Topic", master_key=self.key, enforce_ssl=True)
+        self.escalation_topic = sns.Topic(self, "Escalations", master_key=self.key, enforce_ssl=True)
         functions = Functions(
             self,
             "Functions",
@@ -84,6 +85,7 @@ class LabelingWorkspace(Construct):
             key=self.key,
             bus=self.bus,
             topic=self.topic,
+            escalation_topic=self.escalation_topic,
             projects_path=self.projects_path,
             runtime_roles=stack.format_arn(
                 service="iam", region="", resource="role", resource_name=f"{self.runtime_path[1:]}*"

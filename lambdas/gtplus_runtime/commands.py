@@ -5,6 +5,7 @@ well, with the duty `workspace`. Nothing here reads a clock, the network or the 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, Lifecycle
@@ -43,6 +44,7 @@ class Command(NamedTuple):
         target: the status that it leads to.
         data: the fields, checked already.
         after: for a handler: the event it is the follow-up of. If another has come since, it is superseded.
+        correlation: the id of the call that began it all; a handler passes on that of the event it handles.
     """
 
     verb: str
@@ -51,6 +53,7 @@ class Command(NamedTuple):
     target: str
     data: Mapping[str, Any] = {}
     after: int | None = None
+    correlation: str = ""
 
 
 class Event(NamedTuple):
@@ -64,6 +67,7 @@ class Event(NamedTuple):
     actor: Actor
     data: Mapping[str, Any] = {}
     implied: bool = False
+    correlation: str = ""
 
 
 class Superseded(Exception):
@@ -79,7 +83,7 @@ def decide_project(head: Head | None, command: Command) -> list[Event]:
     if command.verb == "project.request":
         if head is not None:
             return _again_or_taken("project", head, command)
-        return [Event(1, PROJECT.first.name, "", 0, command.at, command.actor, command.data)]
+        return [_first(PROJECT, 0, command)]
     if head is None:
         raise Refused(404, "this project has not been requested", [_request_first()])
     return _step(PROJECT, head, command, command.actor.duty)
@@ -100,7 +104,7 @@ def decide_batch(head: Head | None, command: Command, settings: Mapping[str, Any
     if command.verb == "batch.create":
         if head is not None:
             return _again_or_taken("batch", head, command)
-        return [Event(1, BATCH.first.name, "", 1, command.at, command.actor, command.data)]
+        return [_first(BATCH, 1, command)]
     if head is None:
         raise Refused(
             404, "there is no such batch", [Problem("batch", "must exist", "", "create it, or mend its name")]
@@ -138,6 +142,7 @@ def evolve(head: Head | None, event: Event) -> dict[str, Any]:
         "seq": event.seq,
         "round": event.round,
         "since": event.at,
+        "correlation": event.correlation,
         "actor": event.actor._asdict(),
         # A reason is that of the last event only.
         "facts": {"reason": None, **data},
@@ -146,10 +151,7 @@ def evolve(head: Head | None, event: Event) -> dict[str, Any]:
     if head is None:
         changes |= {"createdAt": event.at, "requestedBy": event.actor._asdict(), "reportedBy": []}
         return changes
-    if event.status == BatchStatus.PAUSED:
-        changes["pausedFrom"] = event.before
-    elif head.get("pausedFrom"):
-        changes["pausedFrom"] = None
+    changes |= _clock(head, event)
     reporters = head.get("reportedBy", [])
     # An operator who reports speaks for the provider; one who pauses, or allows a rework, does not.
     for_provider = event.before in BATCH and BATCH.allowed(event.before, event.status, Duty.REPORT)
@@ -181,8 +183,32 @@ def refuse_batches(project: Head | None) -> None:
         )
 
 
+def _clock(head: Head, event: Event) -> dict[str, Any]:
+    """The clock of the service level stands still while a batch is paused, and begins anew with each status."""
+    if event.status == BatchStatus.PAUSED:
+        ran = datetime.fromisoformat(event.at) - datetime.fromisoformat(head["since"])
+        # Two clocks may differ: what ran backwards has not run.
+        return {"pausedFrom": event.before, "spent": head.get("spent", 0) + max(round(ran.total_seconds()), 0)}
+    if event.status == head.get("pausedFrom"):
+        return {"pausedFrom": None}
+    return {name: None for name in ("pausedFrom", "spent", "reminders") if name in head}
+
+
 def _request_first() -> Problem:
     return Problem("project", "must be requested and approved", "", "request it: gtplus project request")
+
+
+def _first(lifecycle: Lifecycle, round_: int, command: Command) -> Event:
+    return Event(
+        seq=1,
+        status=lifecycle.first.name,
+        before="",
+        round=round_,
+        at=command.at,
+        actor=command.actor,
+        data=command.data,
+        correlation=command.correlation,
+    )
 
 
 def _again_or_taken(kind: str, head: Head, command: Command) -> list[Event]:
@@ -232,6 +258,7 @@ def _step(lifecycle: Lifecycle, head: Head, command: Command, duty: Duty) -> lis
                 actor=command.actor,
                 data=command.data if last else {},
                 implied=not last,
+                correlation=command.correlation,
             )
         )
     return events

@@ -1,8 +1,8 @@
 """What every status handler shares: the batch it works on, and how its failures and late starts end.
 
-A handler's input is `{"project", "batch", "seq", "status", "generation", "execution"}`, its output is ignored: what it
-has to say it writes on the batch. It may run twice, late, or beside the one of a newer generation: all it writes to
-the table is conditioned on its generation, all it writes to S3 has a name that follows from the event.
+A handler's input is `{"project", "batch", "seq", "status", "generation", "execution", "correlation"}`, its output is
+ignored: what it has to say it writes on the batch. It may run twice, late, or beside the one of a newer generation: all
+it writes to the table is conditioned on its generation, all it writes to S3 has a name that follows from the event.
 """
 
 from collections.abc import Callable, Mapping
@@ -113,7 +113,9 @@ class Batch:
 
     def advance(self, status: BatchStatus, **data: Any) -> None:
         """Cause the next status, if nothing has happened since the event that is handled."""
-        command = Command("advance", WORKSPACE, aws.timestamp(), status, data, after=self.seq)
+        # Where the head has moved on, this is superseded; so its correlation is that of the event handled.
+        said = self.head.get("correlation", "")
+        command = Command("advance", WORKSPACE, aws.timestamp(), status, data, after=self.seq, correlation=said)
         settings = self.place.settings
         self.store.decide(
             self.key, command, lambda head: decide_batch(head, command, settings), generation=self.generation
@@ -185,7 +187,8 @@ _IN_TRANSFER = (BatchStatus.REQUEST_SUBMITTED, BatchStatus.DATA_TRANSFER_IN_PROG
 
 def _begin_transfer(store: Store, key: Key, head: dict[str, Any], place: Place) -> None:
     target = BatchStatus.DATA_TRANSFER_IN_PROGRESS
-    command = Command("advance", WORKSPACE, aws.timestamp(), target, after=head["seq"])
+    said = head.get("correlation", "")
+    command = Command("advance", WORKSPACE, aws.timestamp(), target, after=head["seq"], correlation=said)
     # Somebody may come between; then this batch has gone on without us.
     with suppress(Superseded):
         store.decide(key, command, lambda now: decide_batch(now, command, place.settings))

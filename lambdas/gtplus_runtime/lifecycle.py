@@ -80,6 +80,8 @@ class Status(NamedTuple):
         meaning: a sentence for people, in the notification and in the CLI.
         followers: the statuses that may come next, each with the duties that may cause it. None makes it an end.
         waits_for: the duty whose people are told, since nothing goes on without them.
+        within_days: the service level: how long it may last before somebody is reminded, in days, where a project says
+            nothing else. None: as long as it likes. No source states one; these are ours.
         ours: True where it is this library's and not one of Ground Truth Plus.
     """
 
@@ -87,12 +89,19 @@ class Status(NamedTuple):
     meaning: str
     followers: Mapping[str, frozenset[Duty]] = {}
     waits_for: Duty | None = None
+    within_days: float | None = None
     ours: bool = False
 
     @property
     def is_end(self) -> bool:
         """Whether nothing can follow."""
         return not self.followers
+
+    @property
+    def reminds(self) -> Duty:
+        """The duty whose people are reminded when it lasts too long."""
+        followed_by = frozenset[Duty]().union(*self.followers.values())
+        return self.waits_for or (Duty.REPORT if Duty.REPORT in followed_by else Duty.OPERATE)
 
     @property
     def slug(self) -> str:
@@ -189,19 +198,27 @@ def _batch_statuses() -> list[Status]:
             _B.REQUEST_SUBMITTED,
             "The batch was submitted; its input is being checked, or it waits in line for its transfer.",
             {_B.DATA_TRANSFER_IN_PROGRESS: _WORKSPACE, _B.DATA_TRANSFER_FAILED: _WORKSPACE, **_STOPS},
+            within_days=3,
         ),
         Status(
             _B.DATA_TRANSFER_IN_PROGRESS,
             "The provider copies the input.",
             {_B.DATA_RECEIVED: _PROVIDER, _B.DATA_TRANSFER_FAILED: _PROVIDER | _WORKSPACE, **_STOPS},
             waits_for=Duty.REPORT,
+            within_days=1,
         ),
         Status(
             _B.DATA_RECEIVED,
             "The unlabeled input has arrived at the provider.",
             {_B.IN_PROGRESS: _PROVIDER, **_STOPS},
+            within_days=2,
         ),
-        Status(_B.IN_PROGRESS, "The objects are being labeled.", {_B.READY_FOR_REVIEW: _PROVIDER, **_STOPS}),
+        Status(
+            _B.IN_PROGRESS,
+            "The objects are being labeled.",
+            {_B.READY_FOR_REVIEW: _PROVIDER, **_STOPS},
+            within_days=14,
+        ),
         Status(
             _B.READY_FOR_REVIEW,
             "Labeled; a sample is ready to review.",
@@ -212,6 +229,7 @@ def _batch_statuses() -> list[Status]:
                 **_STOPS,
             },
             waits_for=Duty.REVIEW,
+            within_days=3,
         ),
         Status(
             _B.REVIEW_SUBMISSION_IN_PROGRESS,
@@ -223,6 +241,7 @@ def _batch_statuses() -> list[Status]:
             "Reviewed; it must now be accepted or rejected, once, for good.",
             {_B.ACCEPTED: _REVIEWER, _B.REJECTED: _REVIEWER, **_STOPS},
             waits_for=Duty.REVIEW,
+            within_days=2,
         ),
         Status(
             _B.ACCEPTED,
@@ -234,18 +253,21 @@ def _batch_statuses() -> list[Status]:
             "Rejected; the labels need rework.",
             {_B.SENT_FOR_REWORK: _WORKSPACE | _by(Duty.OPERATE), **_STOPS},
             waits_for=Duty.OPERATE,
+            within_days=2,
         ),
         Status(
             _B.SENT_FOR_REWORK,
             "The labels are being reworked; the batch becomes ready for review again.",
             {_B.READY_FOR_REVIEW: _PROVIDER, **_STOPS},
             waits_for=Duty.REPORT,
+            within_days=7,
         ),
         Status(
             _B.READY_FOR_DELIVERY,
             "The labels are about to be transferred to the output location.",
             {_B.DATA_DELIVERED: _WORKSPACE, **_STOPS},
             waits_for=Duty.REPORT,
+            within_days=2,
         ),
     ]
     resumes = {status.name: _OWNERS for status in open_statuses}

@@ -16,6 +16,7 @@ _FIELDS = frozenset(
         "duty",
         "code",
         "request",
+        "correlation",
     }
 )
 

@@ -18,6 +18,7 @@ SOURCE: Final = "gtplus"
 
 BATCH_CHANGED: Final = "Batch status changed"
 PROJECT_CHANGED: Final = "Project status changed"
+BATCH_OVERDUE: Final = "Batch status overdue"
 """The `detail-type`s."""
 
 VERSION: Final = 1
@@ -54,6 +55,26 @@ def detail(workspace: str, key: Key, event: Mapping[str, Any]) -> dict[str, Any]
         "at": event["at"],
         "duty": event["actor"]["duty"],
         "waitsFor": status_of(key, event).waits_for,
+        "correlation": event.get("correlation", ""),
+    }
+
+
+def overdue(workspace: str, key: Key, reminder: Mapping[str, Any]) -> dict[str, Any]:
+    """The `detail` of a reminder: a batch is in its status for longer than the project's service level.
+
+    Args:
+        workspace: the name of the workspace.
+        key: the batch.
+        reminder: the item of the table.
+    """
+    return {
+        "version": VERSION,
+        "workspace": workspace,
+        "project": key.project,
+        "batch": key.batch,
+        **{name: reminder[name] for name in ("round", "seq", "status", "since", "at", "number")},
+        "escalated": reminder["number"] > 1,
+        "waitsFor": BATCH[reminder["status"]].reminds,
     }
 
 
@@ -77,3 +98,15 @@ def message(key: Key, event: Mapping[str, Any]) -> tuple[str, str]:
     what = f"batch {key.batch} of project {key.project}" if key.batch else f"project {key.project}"
     text = f"{what}: {status.name}.\n{status.meaning}\nIt waits for: {status.waits_for}."
     return f"{what}: {status.name}"[:99], text
+
+
+def reminder(key: Key, item: Mapping[str, Any]) -> tuple[str, str]:
+    """Subject and text of a reminder for people."""
+    status = BATCH[item["status"]]
+    what = f"batch {key.batch} of project {key.project}"
+    kind = "Escalation" if item["number"] > 1 else "Reminder"
+    text = (
+        f"{what} has been {status.name} since {item['since']}, longer than agreed.\n{status.meaning}\n"
+        f"It waits for: {status.reminds}. This is reminder {item['number']}."
+    )
+    return f"{kind}: {what}: {status.name}"[:99], text

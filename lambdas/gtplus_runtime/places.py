@@ -81,7 +81,7 @@ class Place(NamedTuple):
         grants: its buckets.
         data_role_arn: the role that the provider assumes.
         runtime_role_arn: the role through which our functions reach its data.
-        settings: `sampleSize`, `maxErrorRate`, `maxRounds`, `separationOfDuties`.
+        settings: `sampleSize`, `maxErrorRate`, `maxRounds`, `separationOfDuties`, `serviceLevels`, `remindEvery`.
     """
 
     project: str

@@ -48,10 +48,15 @@ class Repair(Enum):
     NOTHING = "nothing"
     NUDGE = "rewrite the head: a record may be lost"
     REBUILD = "raise the generation: the execution is lost"
+    ROLL_OVER = "raise the generation: the execution follows an older definition"
 
 
 RUNNING = "RUNNING"
 FAILURES = frozenset({"FAILED", "TIMED_OUT"})
+
+ROLL_OVER_SECONDS = 300.0
+"""How long after a generation was raised it is rolled over at the earliest: a state machine that is updated may run its
+old definition for some seconds ("UpdateStateMachine" of the AWS Step Functions API Reference)."""
 
 
 def rebuild_wait(rebuilds: int) -> float:
@@ -70,6 +75,7 @@ def what_to_repair(
     *,
     idle_seconds: float,
     since_rebuilt: float = float("inf"),
+    definition: str | None = None,
 ) -> Repair:
     """What the reconciler does for an open head.
 
@@ -78,6 +84,7 @@ def what_to_repair(
         execution: the status of this generation's execution, None where there is none.
         idle_seconds: how long ago the head was last moved by an event or a park.
         since_rebuilt: how long ago the generation was last raised.
+        definition: the version of the newest definition; None where nobody asks.
     """
     if not head.get("open"):
         return Repair.NOTHING
@@ -87,7 +94,8 @@ def what_to_repair(
     pending = head["seq"] > head["handled"]
     if execution == RUNNING:
         if parked and not pending:
-            return Repair.NOTHING
+            outdated = definition is not None and head.get("parkedDefinition") != definition
+            return Repair.ROLL_OVER if outdated and since_rebuilt > ROLL_OVER_SECONDS else Repair.NOTHING
         if idle_seconds > STALL_SECONDS:
             return Repair.REBUILD
         return Repair.NUDGE if parked else Repair.NOTHING

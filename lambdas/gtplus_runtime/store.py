@@ -6,6 +6,8 @@ Items, all under one partition key a batch (`BATCH#<project>#<batch>`) or projec
 | --- | --- |
 | `HEAD` | where it stands; bounded, whatever the number of events |
 | `EVENT#<seq>` | one status change, never written twice |
+| `REMINDER#<seq>#<number>` | that a status lasts too long, and whom that was told |
+| `PROGRESS#<date>` | the counts that were reported last on a day |
 | `COMMAND#<key>` | the answer that a command was given, so that a duplicate is answered as the first was |
 | `RETELL#<to>#<seq>` | somebody asked that an event be told again |
 
@@ -14,13 +16,13 @@ line of the batches in data transfer) and `QUARANTINE` (what S3 told and led to 
 an `expiresAt` goes by itself.
 
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
-and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`, `failure`,
-`failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`, `rebuiltAt`, `rebuilds`, `rebuiltFor`,
-`nudgedAt`. So a park never collides with a command.
+and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`,
+`parkedDefinition`, `failure`, `failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`, `rebuiltAt`,
+`rebuilds`, `rebuiltFor`, `nudgedAt` and `reminders`. So a park never collides with a command.
 
-Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a transaction that
-meets another one on an item is cancelled with `TransactionConflict` and is tried again here ("Amazon DynamoDB
-Transactions: How it works").
+Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a write that meets
+a transaction on an item is refused with `TransactionConflict`, and is tried again here ("Amazon DynamoDB Transactions:
+How it works").
 """
 
 import hashlib
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 HEAD = "HEAD"
+EVENT = "EVENT#"
+REMINDER = "REMINDER#"
+_PROGRESS = "PROGRESS#"
 OPEN = "open"
 RETELL = "RETELL#"
 EVERYBODY, BUS, TOPIC = "everybody", "bus", "topic"
@@ -96,13 +101,7 @@ class Store:
 
     def events(self, key: Key) -> list[dict[str, Any]]:
         """Every event, oldest first."""
-        return list(
-            self._query(
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-                ExpressionAttributeValues={":pk": {"S": key.pk}, ":prefix": {"S": "EVENT#"}},
-                ConsistentRead=True,
-            )
-        )
+        return list(self._items(key, EVENT))
 
     def projects(self) -> list[dict[str, Any]]:
         """The heads of all projects, newest first; up to a second old."""
@@ -213,7 +212,7 @@ class Store:
                     [Problem("output", "one batch for one location", claim_output or "", "choose another prefix")],
                 )
             # A project that left its status is seen by `decide` on the next try, as is a head that moved.
-            time.sleep(min(0.02 * 2**attempt, 0.5))
+            _wait(attempt)
         raise Busy(f"{key.pk} is written by too many at once")
 
     def note(
@@ -276,10 +275,56 @@ class Store:
         return _quarantined(item) if item else None
 
     def nudge(self, key: Key, at: str) -> None:
-        """Rewrite the head so that the stream tells of it once more."""
+        """Rewrite the head so that the stream tells of it once more; nothing where there is none."""
         update = _Update(self._table, key.pk, {"nudgedAt": at})
         update.condition("attribute_exists(pk)")
-        self._client.update_item(**update.arguments())
+        self._update(update)
+
+    def progress(self, key: Key, seq: int, objects: Mapping[str, int], at: str) -> bool:
+        """Keep reported counts on the head, and as the last of their day.
+
+        Args:
+            key: the batch.
+            seq: the event they are about.
+            objects: the counts.
+            at: when they were reported.
+
+        Returns:
+            False where another event has come, and nothing was written.
+        """
+        update = _Update(self._table, key.pk, {f"objects.{name}": count for name, count in objects.items()})
+        update.condition("seq = :seen", seen=seq)
+        day = {"pk": key.pk, "sk": f"{_PROGRESS}{at[:10]}", "at": at, "objects": dict(objects)}
+        return self._write([{"Update": update.arguments()}, {"Put": {"TableName": self._table, "Item": _pack(day)}}])
+
+    def progress_by_day(self, key: Key) -> dict[str, dict[str, Any]]:
+        """The counts that were reported last on each day, by date, oldest first."""
+        return {item["sk"].removeprefix(_PROGRESS): item["objects"] for item in self._items(key, _PROGRESS)}
+
+    def remind(self, key: Key, head: Mapping[str, Any], number: int, at: str) -> bool:
+        """Write that a status lasts too long, once; the dispatcher tells it.
+
+        Args:
+            key: the batch.
+            head: as it was read; where it has moved since, nothing is written.
+            number: which reminder of this status it is, from 1.
+            at: the time.
+        """
+        update = _Update(self._table, key.pk, {"reminders": number})
+        update.condition("seq = :seen", seen=head["seq"])
+        update.condition("(attribute_not_exists(reminders) OR reminders < :number)", number=number)
+        item = {
+            "pk": key.pk,
+            "sk": f"{REMINDER}{head['seq']:08d}#{number:06d}",
+            "number": number,
+            "at": at,
+            **{name: head[name] for name in ("seq", "status", "round", "since", "correlation") if name in head},
+        }
+        return self._write([{"Update": update.arguments()}, {"Put": self._put_once(item)}])
+
+    def reminder(self, key: Key, sk: str) -> dict[str, Any] | None:
+        """One reminder, by its sort key."""
+        return self._get(key.pk, sk)
 
     def raise_generation(
         self, key: Key, current: int, at: str, *, failed: bool, handled: int = 0, failures: int = 0
@@ -329,16 +374,32 @@ class Store:
             update.condition("(attribute_not_exists(pk) OR version = :version)", version=item["version"])
             if self._update(update):
                 return after
-            time.sleep(min(0.02 * 2**attempt, 0.5))
+            _wait(attempt)
         raise Busy(f"the line of {provider} is written by too many at once")
 
     def _update(self, update: "_Update") -> bool:
         """Whether it was written: False where its condition did not hold."""
-        try:
-            self._client.update_item(**update.arguments())
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        for attempt in range(TRIES):
+            try:
+                self._client.update_item(**update.arguments())
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+            except self._client.exceptions.TransactionConflictException:
+                _wait(attempt)
+                continue
+            return True
+        raise Busy("a transaction was in the way every time")
+
+    def _write(self, items: list[Any]) -> bool:
+        """Whether a transaction was written: False where a condition did not hold."""
+        for attempt in range(TRIES):
+            cancelled = self._transact(items)
+            if cancelled is None:
+                return True
+            if CONDITION in cancelled:
+                return False
+            _wait(attempt)
+        raise Busy("a transaction was in the way every time")
 
     def _writes(
         self, key: Key, command: Command, head: dict[str, Any] | None, events: list[Event], generation: int | None
@@ -396,6 +457,13 @@ class Store:
     def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
         answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
         return _unpack(answer["Item"]) if "Item" in answer else None
+
+    def _items(self, key: Key, prefix: str) -> Iterator[dict[str, Any]]:
+        return self._query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": {"S": key.pk}, ":prefix": {"S": prefix}},
+            ConsistentRead=True,
+        )
 
     def _list(self, name: str) -> list[dict[str, Any]]:
         return list(
@@ -466,6 +534,7 @@ _PUBLIC = (
     "facts",
     "objects",
     "pausedFrom",
+    "correlation",
     "failure",
     "generation",
 )
@@ -495,6 +564,10 @@ def public(head: Mapping[str, Any]) -> dict[str, Any]:
     # A failure is that of one event: once it is handled, it is over.
     if head.get("failedSeq", 0) <= head.get("handled", 0):
         shown.pop("failure", None)
+    objects = head.get("objects", {})
+    if "total" in objects:
+        remaining = objects["total"] - objects.get("completed", 0) - objects.get("failed", 0)
+        shown["objects"] = {**objects, "remaining": max(remaining, 0)}
     return shown
 
 
@@ -527,7 +600,12 @@ def _quarantined(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _event_sk(seq: int) -> str:
-    return f"EVENT#{seq:08d}"
+    return f"{EVENT}{seq:08d}"
+
+
+def _wait(attempt: int) -> None:
+    """Let the others go on; a little longer each time."""
+    time.sleep(min(0.02 * 2**attempt, 0.5))
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

@@ -49,7 +49,8 @@ TOWN: dict[str, set[str]] = {
     "the reconciler": TABLE
     | KEY
     | LOG
-    | {"ssm:GetParameter", "states:DescribeExecution", "states:StopExecution", "sqs:SendMessage"},
+    | {"ssm:GetParameter", "sqs:SendMessage"}
+    | {"states:ListExecutions", "states:DescribeExecution", "states:StopExecution"},
     "the schedule": KEY | {"lambda:InvokeFunction", "sqs:SendMessage"},
     "the machine's role": KEY | TRACES | VENDED_LOGS | {"dynamodb:UpdateItem", "lambda:InvokeFunction"},
     "the operator": CALL,

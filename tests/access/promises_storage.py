@@ -98,7 +98,8 @@ def every_queue_and_topic_has_one_policy(world: World) -> None:
     queues = [queue for policy in world.properties("AWS::SQS::QueuePolicy").values() for queue in policy["Queues"]]
     assert sorted(queues) == sorted(str(world.resolved({"Ref": name})) for name in world.of_type("AWS::SQS::Queue"))
     topics = [topic for policy in world.properties("AWS::SNS::TopicPolicy").values() for topic in policy["Topics"]]
-    assert sorted(topics) == sorted((world.arn("the topic"), world.arn("the alarm topic")))
+    ours = ("the topic", "the escalations", "the alarm topic")
+    assert sorted(topics) == sorted(world.arn(name) for name in ours)
 
 
 @PROMISES

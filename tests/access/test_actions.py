@@ -53,8 +53,9 @@ DOORS: dict[str, tuple[tuple[str, str], ...]] = {
     "states:SendTaskSuccess": (("the machine", ""),),
     "states:DescribeExecution": (("an execution", ""),),
     "states:StopExecution": (("an execution", ""),),
+    "states:ListExecutions": (("the machine", ""),),
     "events:PutEvents": (("the bus", ""),),
-    "sns:Publish": (("the topic", ""),),
+    "sns:Publish": (("the topic", ""), ("the escalations", "")),
     "sqs:SendMessage": (
         ("the dispatcher's dead letters", ""),
         ("the reconciler's dead letters", ""),

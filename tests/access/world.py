@@ -124,6 +124,7 @@ def names_of(town: Town) -> Names:
         "the rule": name(workflow, "ManifestWritten"),
         "the bus": name(workspace.bus),
         "the topic": name(workspace.topic),
+        "the escalations": name(workspace.escalation_topic),
         "the workspace's key": name(workspace.key),  # type: ignore[arg-type]
         "the API's address": name(workspace.api.api),
         "the API's function": name(workspace.api.function),

@@ -142,6 +142,7 @@ def test_who_requested_or_labeled_a_batch_cannot_accept_it(world: World, monkeyp
     try:
         batch = world.create()
         world.play(batch, MAIN_LINE[:5])
+        world.handled(batch)
         with pytest.raises(Refused, match="who requested or labeled a batch cannot accept it"):
             world.call("requester", "batch.accept", batch)
         # Another session name does not make another person of it.

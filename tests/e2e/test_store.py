@@ -129,6 +129,7 @@ def test_a_batch_begins_with_its_first_event_and_an_open_head(store: Store, proj
         "seq": 1,
         "round": 1,
         "since": AT,
+        "correlation": "",
         "createdAt": AT,
         "actor": {"id": "AIDA-ann", "name": "ann", "duty": "request"},
         "requestedBy": {"id": "AIDA-ann", "name": "ann", "duty": "request"},
@@ -481,9 +482,45 @@ def test_a_nudge_changes_nothing_but_makes_a_record(store: Store, project: str, 
     before = store.head(key)
     store.nudge(key, AT)
     assert store.head(key) == {**(before or {}), "nudgedAt": AT}
-    with pytest.raises(client.exceptions.ConditionalCheckFailedException):
-        store.nudge(Key(project, "none"), AT)
+    store.nudge(Key(project, "none"), AT)
     assert store.head(Key(project, "none")) is None
+
+
+# What is told of a status that goes on
+
+
+def test_counts_are_kept_on_the_head_and_the_last_of_each_day(store: Store, project: str) -> None:
+    key = create(store, project)
+    for at, completed in ((AT, 1), ("2026-11-24T22:00:00.000000Z", 2), ("2026-11-26T08:00:00.000000Z", 5)):
+        assert store.progress(key, 1, {"completed": completed}, at)
+    assert store.progress(key, 1, {"failed": 1}, "2026-11-27T08:00:00.000000Z")
+    assert (store.head(key) or {})["objects"] == {"completed": 5, "failed": 1}
+    assert store.progress_by_day(key) == {
+        "2026-11-24": {"completed": 2},
+        "2026-11-26": {"completed": 5},
+        "2026-11-27": {"failed": 1},
+    }
+
+
+def test_counts_of_an_earlier_status_are_not_kept(store: Store, project: str) -> None:
+    key = create(store, project)
+    act(store, key, "batch.cancel", ANN, "Cancelled")
+    before = store.head(key)
+    assert not store.progress(key, 1, {"completed": 1}, AT)
+    assert store.head(key) == before
+    assert store.progress_by_day(key) == {}
+
+
+def test_a_reminder_is_written_once_however_many_sweeps_find_it_due(store: Store, project: str) -> None:
+    key = create(store, project)
+    head = store.head(key) or {}
+    assert [store.remind(key, head, number, AT) for number in (1, 1, 3, 2, 3)] == [True, False, True, False, False]
+    assert (store.head(key) or {})["reminders"] == 3
+    reminder = store.reminder(key, "REMINDER#00000001#000003") or {}
+    assert (reminder["status"], reminder["number"], reminder["since"]) == ("Request submitted", 3, AT)
+    act(store, key, "batch.cancel", ANN, "Cancelled")
+    assert not store.remind(key, head, 4, AT)
+    assert "reminders" not in (store.head(key) or {})
 
 
 # The line of the data transfers

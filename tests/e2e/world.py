@@ -265,6 +265,41 @@ class World:
             if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise
 
+    def turn_back(self, batch: str, **times: str) -> None:
+        """Set times on the head, as if it had been so for long."""
+        names = {f"#{name}": name for name in times}
+        self.root.client("dynamodb").update_item(
+            TableName=self.facts["table"],
+            Key={"pk": {"S": Key(PROJECT, batch).pk}, "sk": {"S": "HEAD"}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in times),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues={f":{name}": {"S": value} for name, value in times.items()},
+        )
+
+    @contextmanager
+    def bus(self) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """What is published meanwhile: a rule on the bus to a queue; gives a function that returns all so far."""
+        events, sqs = self.root.client("events"), self.root.client("sqs")
+        name = f"tests-{next(self._names)}"
+        queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name=name, EventBusName=self.facts["bus"], EventPattern=json.dumps({"source": ["gtplus"]}))
+        events.put_targets(Rule=name, EventBusName=self.facts["bus"], Targets=[{"Id": "q", "Arn": arn}])
+        got: list[dict[str, Any]] = []
+
+        def received() -> list[dict[str, Any]]:
+            for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+                got.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            return got
+
+        try:
+            yield received
+        finally:
+            events.remove_targets(Rule=name, EventBusName=self.facts["bus"], Ids=["q"])
+            events.delete_rule(Name=name, EventBusName=self.facts["bus"])
+            sqs.delete_queue(QueueUrl=queue)
+
     def reconcile(self) -> dict[str, Any]:
         """Run the reconciler once, as its schedule does."""
         return dict(self.invoke(self.facts["reconciler"], {}))
@@ -293,6 +328,17 @@ class World:
                     state = json.loads(details["input"])
                     runs.append((event["timestamp"], state["seq"], details["name"].removeprefix("On ")))
         return [(seq, status) for _, seq, status in sorted(runs)]
+
+    def handler_correlations(self, batch: str) -> list[str]:
+        """What every status handler of the present generation was told as its correlation id."""
+        pages = self.machine.get_paginator("get_execution_history").paginate(executionArn=self.execution_arn(batch))
+        entered = [e["stateEnteredEventDetails"] for p in pages for e in p["events"] if "stateEnteredEventDetails" in e]
+        return [json.loads(d["input"])["correlation"] for d in entered if d["name"].startswith("On ")]
+
+    def log_group(self) -> str:
+        """The log group of the functions."""
+        configuration = self.root.client("lambda").get_function_configuration(FunctionName=self.facts["reconciler"])
+        return str(configuration["LoggingConfig"]["LogGroup"])
 
     def first_runs(self, batch: str) -> list[str]:
         """The statuses of the handlers' first runs, in the order in which they began."""

@@ -462,7 +462,8 @@ WORKSPACE_ROLES = {
     "Workflow/ReconcilerRole": TABLE
     | KEY_USE
     | LOG
-    | {"ssm:GetParameter", "states:DescribeExecution", "states:StopExecution", "sqs:SendMessage"},
+    | {"ssm:GetParameter", "sqs:SendMessage"}
+    | {"states:ListExecutions", "states:DescribeExecution", "states:StopExecution"},
     "Workflow/DispatcherRole": {"dynamodb:GetItem", "states:StartExecution", "states:SendTaskSuccess"}
     | {"events:PutEvents", "sns:Publish", "sqs:SendMessage"}
     | STREAM

@@ -312,9 +312,9 @@ class TestAStatusThatIsAdded:
             ),
             ("{_B.IN_PROGRESS: _PROVIDER, **_STOPS},", "{_B.IN_PROGRESS: _PROVIDER, _B.TRIAGED: _PROVIDER, **_STOPS},"),
             (
-                "        Status(_B.IN_PROGRESS,",
+                "        Status(\n            _B.IN_PROGRESS,",
                 '        Status(_B.TRIAGED, "Sorted by people.", {_B.IN_PROGRESS: _PROVIDER, **_STOPS}),\n'
-                "        Status(_B.IN_PROGRESS,",
+                "        Status(\n            _B.IN_PROGRESS,",
             ),
         ):
             assert text.count(old) == 1, old

@@ -4,11 +4,12 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import pytest
 
-from gtplus_constructs._definition import after, batch_definition, on
+from gtplus_constructs import _definition
+from gtplus_constructs._definition import after, batch_definition, definition_version, on
 from gtplus_runtime.lifecycle import BATCH, PEOPLE, Lifecycle, Status
 from gtplus_runtime.protocol import HANDLER_ATTEMPTS, HANDLER_TIMEOUT_SECONDS
 from tests.template.asl import Validator
@@ -20,7 +21,15 @@ OPEN = [status for status in BATCH if not status.is_end]
 ENDS = [status for status in BATCH if status.is_end]
 CONDITION_FAILED = {"DynamoDb.ConditionalCheckFailedException", "DynamoDB.ConditionalCheckFailedException"}
 JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
-INPUT = {"project": "signs", "batch": "digits-001", "generation": 3, "handled": True, "seq": 7, "status": "In progress"}
+INPUT = {
+    "project": "signs",
+    "batch": "digits-001",
+    "generation": 3,
+    "handled": True,
+    "seq": 7,
+    "status": "In progress",
+    "correlation": "r1",
+}
 
 
 pytestmark = pytest.mark.xdist_group("template")
@@ -115,7 +124,7 @@ class TestTheLanguage:
         used = {
             name for state in states.values() for text in expressions(state) for name in re.findall(r"\$(\w+)", text)
         }
-        assert used == {"states", "merge", "string", "substring", "now"}
+        assert used == {"states", "merge", "string", "substring", "now", "exists"}
 
     def test_every_expression_has_a_value(self, validator: Validator, states: States) -> None:
         sample = {
@@ -131,10 +140,11 @@ class TestTheLanguage:
     def test_the_sdk_is_given_texts(self, validator: Validator, states: States) -> None:
         """A number would be refused at run time, by the integration."""
         given = [
-            JSONATA.fullmatch(text)[1]  # type: ignore[index]
+            expression[1]
             for state in states.values()
             for value in state.get("Arguments", {}).get("ExpressionAttributeValues", {}).values()
             for text in value.values()
+            if (expression := JSONATA.fullmatch(text))
         ]
         assert given
         error = {"Error": "E", "Cause": {"not": "a text"}}
@@ -205,14 +215,14 @@ class TestThePicture:
     def test_a_status_without_a_handler_is_named(self) -> None:
         handlers = {status.name: "arn" for status in BATCH if status.name != "Paused"}
         with pytest.raises(ValueError, match=r"no handler for .*Paused"):
-            batch_definition(BATCH, handlers=handlers, table="T")
+            batch_definition(BATCH, handlers=handlers, table="T", version="1")
 
     def test_another_lifecycle_makes_another_machine(self, validator: Validator) -> None:
         """Names with quotes too: they stand in expressions."""
         first = Status("Anna's \\ first", "It begins.", {"Done": frozenset(PEOPLE)})
         small = Lifecycle(first, Status("Done", "It ends."))
         functions = {s.name: "arn:aws:lambda:us-east-1:111122223333:function:x" for s in small}
-        made = batch_definition(small, handlers=functions, table="T")
+        made = batch_definition(small, handlers=functions, table="T", version="1")
         assert validator.errors(made) == [[]]
         condition = JSONATA.fullmatch(made["States"]["Start"]["Choices"][0]["Condition"])
         assert condition is not None
@@ -266,7 +276,7 @@ class TestWhatAnExecutionDoes:
     def test_a_handler_is_told_what_it_needs_and_no_token(self, validator: Validator, states: States) -> None:
         for status in BATCH:
             payload = states[on(status)]["Arguments"]["Payload"]
-            assert set(payload) == {"project", "batch", "seq", "status", "generation", "execution"}
+            assert set(payload) == {"project", "batch", "seq", "status", "generation", "execution", "correlation"}
             assert not any("Token" in text for text in expressions(payload))
         texts = {key: JSONATA.fullmatch(text)[1] for key, text in payload.items()}  # type: ignore[index]
         values = validator.evaluate(
@@ -276,6 +286,38 @@ class TestWhatAnExecutionDoes:
             **{key: value for key, value in INPUT.items() if key != "handled"},
             "execution": "arn",
         }
+
+    def test_an_older_dispatcher_says_no_correlation(self, validator: Validator, states: States) -> None:
+        (text,) = {states[on(status)]["Arguments"]["Payload"]["correlation"] for status in BATCH}
+        older = {name: value for name, value in INPUT.items() if name != "correlation"}
+        assert validator.evaluate([(JSONATA.fullmatch(text)[1], {"input": older})]) == [""]  # type: ignore[index]
+
+
+class TestItsVersion:
+    """What an execution writes on the batch when it parks, and the reconciler compares with the newest."""
+
+    HANDLERS: ClassVar = {status.name: f"Stack/On {status.name}" for status in BATCH}
+
+    def test_is_the_same_in_every_synth(self) -> None:
+        assert definition_version(BATCH, self.HANDLERS) == definition_version(BATCH, dict(self.HANDLERS))
+
+    def test_is_another_for_every_change(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = definition_version(BATCH, self.HANDLERS)
+        assert definition_version(BATCH, self.HANDLERS | {"Paused": "Stack/Another"}) != before
+        monkeypatch.setattr(_definition, "HANDLER_ATTEMPTS", 9)
+        assert definition_version(BATCH, self.HANDLERS) != before
+
+    def test_is_known_to_the_reconciler_and_written_by_every_park(self, states: States, example_body: Body) -> None:
+        functions = of_type(example_body, "AWS::Lambda::Function").values()
+        (reconciler,) = [
+            f["Properties"] for f in functions if f["Properties"]["Handler"].endswith("reconciler.handler")
+        ]
+        written = {
+            state["Arguments"]["ExpressionAttributeValues"][":definition"]["S"]
+            for state in states.values()
+            if state.get("Resource", "").endswith(".waitForTaskToken")
+        }
+        assert written == {reconciler["Environment"]["Variables"]["GTPLUS_DEFINITION"]}
 
 
 class TestWhatIsWritten:
@@ -314,6 +356,7 @@ class TestWhatIsWritten:
                 "handled = :seq",
                 "handledStatus = :status",
                 "parkedAt = :now",
+                "parkedDefinition = :definition",
             }
             # A failure is that of one event, and is over once that one is handled; parking where it was is not.
             assert removed == ""

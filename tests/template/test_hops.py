@@ -333,7 +333,8 @@ class TestTheAlarms:
         workspace = LabelingWorkspace(stack, "Workspace", alarm_topic=topic)
         assert workspace.monitoring.topic is topic
         template = body(stack)
-        assert len(of_type(template, "AWS::SNS::Topic")) == 2
+        # Ours for the people, ours for escalations, and the one that is brought.
+        assert len(of_type(template, "AWS::SNS::Topic")) == 3
         (ops,) = (name for name in of_type(template, "AWS::SNS::Topic") if name.startswith("Ops"))
         for alarm in of_type(template, "AWS::CloudWatch::Alarm").values():
             assert alarm["Properties"]["AlarmActions"] == [{"Ref": ops}]

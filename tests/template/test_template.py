@@ -296,6 +296,7 @@ class TestEveryHopThatNobodyWaitsFor:
         assert patterns == [
             {"dynamodb": {"Keys": {"sk": {"S": ["HEAD"]}}}},
             {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "EVENT#"}]}}}},
+            {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "REMINDER#"}]}}}},
             {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "RETELL#"}]}}}},
         ]
 

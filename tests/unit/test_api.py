@@ -504,7 +504,7 @@ def test_a_log_line_tells_what_was_answered_and_nothing_of_what_was_said(
         "message": "call answered",
         "route": "project.request",
         "duty": "request",
-        "request": "r1",
+        "correlation": "r1",
         "project": "streets",
         "code": 200,
     }

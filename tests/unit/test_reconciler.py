@@ -1,59 +1,225 @@
-"""The reconciler: one bad head, place or provider holds up no other."""
+"""The reconciler: what it asks Step Functions for, what it counts, and that one bad head holds up no other."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from gtplus_runtime import aws
 from gtplus_runtime.handlers import reconciler
 from gtplus_runtime.places import Limits, Place
+from gtplus_runtime.protocol import execution_name
 from gtplus_runtime.store import Key
 
 KEYS = [Key("one", "b"), Key("two", "b"), Key("three", "b")]
+NEWEST = "v2"
+
+
+def head(key: Key, **more: Any) -> dict[str, Any]:
+    """A batch that waits in the newest definition, and is not overdue."""
+    return {
+        "batch": key.batch,
+        "uid": key.project,
+        "status": "In progress",
+        "seq": 4,
+        "handled": 4,
+        "generation": 1,
+        "parkedGeneration": 1,
+        "parkedDefinition": NEWEST,
+        "open": "open",
+        "since": aws.timestamp(),
+        **more,
+    }
 
 
 class Table:
-    """Open batches without heads, each of a project with a provider of its own."""
+    """Open batches, each of a project with a provider of its own, and what is written."""
+
+    def __init__(self) -> None:
+        self.heads = {key: head(key) for key in KEYS}
+        self.nudged: list[Key] = []
+        self.raised: list[Key] = []
+        self.reminded: list[tuple[Key, int]] = []
+        self.unreadable: set[Key] = set()
 
     def open_batches(self) -> list[Key]:
-        return KEYS
+        return list(self.heads)
 
-    def head(self, key: Key) -> dict[str, Any] | None:
-        return None
+    def head(self, key: Key) -> dict[str, Any]:
+        if key in self.unreadable:
+            raise KeyError("seq")
+        return self.heads[key]
 
     def transfers(self, provider: str) -> list[Key]:
-        return [key for key in KEYS if key.project == provider]
+        return [key for key in self.heads if key.project == provider]
+
+    def nudge(self, key: Key, at: str) -> None:
+        self.nudged.append(key)
+
+    def raise_generation(self, key: Key, current: int, at: str, **_: Any) -> bool:
+        self.raised.append(key)
+        return True
+
+    def remind(self, key: Key, head: dict[str, Any], number: int, at: str) -> bool:
+        self.reminded.append((key, number))
+        return True
+
+
+class Machine:
+    """Executions that run, and how often each call was made."""
+
+    class exceptions:
+        class ExecutionDoesNotExist(Exception):
+            pass
+
+    def __init__(self, table: Table) -> None:
+        self.running = {execution_name(head) for head in table.heads.values()}
+        self.unlisted: set[str] = set()
+        self.calls: list[str] = []
+        self.stopped: list[str] = []
+
+    def get_paginator(self, _name: str) -> "Machine":
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        self.calls.append("list")
+        return [{"executions": [{"name": name} for name in self.running - self.unlisted]}]
+
+    def describe_execution(self, executionArn: str) -> dict[str, str]:
+        self.calls.append("describe")
+        if executionArn.rpartition(":")[2] not in self.running:
+            raise self.exceptions.ExecutionDoesNotExist
+        return {"status": "RUNNING"}
+
+    def stop_execution(self, executionArn: str, cause: str) -> None:
+        self.stopped.append(executionArn.rpartition(":")[2])
+
+
+class World:
+    def __init__(self) -> None:
+        self.table = Table()
+        self.machine = Machine(self.table)
+        self.promoted: list[str] = []
+        self.broken_provider = ""
+
+    def promote(self, table: Table, line: list[Key], place: Place) -> None:
+        if place.provider == self.broken_provider:
+            raise KeyError("status")
+        self.promoted.append(place.provider)
 
 
 @pytest.fixture
-def promoted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    done: list[str] = []
-
-    def promote(table: Table, line: list[Key], place: Place) -> None:
-        if place.provider in broken:
-            raise KeyError("status")
-        done.append(place.provider)
-
-    broken: set[str] = {"one"}
-    monkeypatch.setattr(reconciler, "store", Table)
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    monkeypatch.setenv("GTPLUS_STATE_MACHINE", "arn:aws:states:us-east-1:111122223333:stateMachine:batches")
+    monkeypatch.setenv("GTPLUS_DEFINITION", NEWEST)
+    monkeypatch.setattr(aws, "client", lambda _: world.machine)
+    monkeypatch.setattr(reconciler, "store", lambda: world.table)
     monkeypatch.setattr(reconciler, "find_place", lambda name: Place(name, name, Limits(), (), "", "", {}))
-    monkeypatch.setattr(reconciler, "promote", promote)
-    return done
+    monkeypatch.setattr(reconciler, "promote", world.promote)
+    return world
 
 
-def test_a_line_that_cannot_be_looked_at_holds_up_no_other_providers(promoted: list[str]) -> None:
-    assert reconciler.handler({}, None) == {"nudged": 0, "rebuilt": 0, "failed": 1}
-    assert promoted == ["two", "three"]
+def sweep() -> dict[str, int]:
+    """What a sweep counts, without the zeros."""
+    return {name: count for name, count in reconciler.handler({}, None).items() if count}
 
 
-def test_a_head_that_cannot_be_read_holds_up_no_other(promoted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[str] = []
+def test_batches_that_wait_cost_one_list_of_the_running_executions(world: World) -> None:
+    assert sweep() == {}
+    assert world.machine.calls == ["list"]
 
-    def mend(table: Table, key: Key) -> reconciler.Repair:
-        looked.append(key.project)
-        if key.project == "two":
-            raise KeyError("seq")
-        return reconciler.Repair.NUDGE
 
-    monkeypatch.setattr(reconciler, "_mend", mend)
-    assert reconciler.handler({}, None) == {"nudged": 2, "rebuilt": 0, "failed": 2}
-    assert looked == ["one", "two", "three"]
+def test_no_open_batch_costs_no_call(world: World) -> None:
+    world.table.heads.clear()
+    assert sweep() == {}
+    assert world.machine.calls == []
+
+
+def test_one_that_is_not_in_the_list_is_asked_for(world: World) -> None:
+    """The list is some seconds old: one that has just begun may be missing."""
+    world.machine.unlisted.add("b-one-1")
+    assert sweep() == {}
+    assert world.machine.calls == ["list", "describe"]
+
+
+def test_one_that_has_not_begun_is_nudged(world: World) -> None:
+    world.machine.running.remove("b-one-1")
+    assert sweep() == {"nudged": 1}
+    assert world.table.nudged == [KEYS[0]]
+
+
+def test_a_line_that_cannot_be_looked_at_holds_up_no_other_providers(world: World) -> None:
+    world.broken_provider = "one"
+    assert sweep() == {"failed": 1}
+    assert world.promoted == ["two", "three"]
+
+
+def test_a_head_that_cannot_be_read_holds_up_no_other(world: World) -> None:
+    world.table.unreadable.add(KEYS[1])
+    for key in (KEYS[0], KEYS[2]):
+        world.table.heads[key]["seq"] += 1  # not woken
+    assert sweep() == {"nudged": 2, "failed": 1}
+    assert world.table.nudged == [KEYS[0], KEYS[2]]
+
+
+def test_a_project_that_is_not_deployed_is_mended_and_not_reminded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "find_place", lambda name: None)
+    world.table.heads = {KEYS[0]: head(KEYS[0], seq=5, since="2026-01-01T00:00:00Z", parkedAt=aws.timestamp())}
+    assert sweep() == {"nudged": 1}
+    assert world.promoted == []
+
+
+class TestRollover:
+    """After a deploy, what waits is moved to the newest definition of the state machine."""
+
+    def test_an_execution_that_waits_in_an_older_definition_is_replaced(self, world: World) -> None:
+        world.table.heads[KEYS[1]]["parkedDefinition"] = "v1"
+        assert sweep() == {"rolledOver": 1}
+        assert world.machine.stopped == ["b-two-1"]
+        assert world.table.raised == [KEYS[1]]
+
+    def test_one_that_parked_before_versions_were_written_too(self, world: World) -> None:
+        del world.table.heads[KEYS[1]]["parkedDefinition"]
+        assert sweep() == {"rolledOver": 1}
+
+    @pytest.mark.parametrize("busy", [{"seq": 5}, {"parkedGeneration": None}], ids=["has work", "is in its handler"])
+    def test_one_that_works_is_left_to_finish(self, world: World, busy: dict[str, Any]) -> None:
+        world.table.heads[KEYS[1]] |= {"parkedDefinition": "v1", **busy}
+        assert "rolledOver" not in sweep()
+        assert world.machine.stopped == []
+
+    def test_one_whose_generation_was_just_raised_is_given_time(self, world: World) -> None:
+        """A machine that was updated runs its old definition for some seconds yet; nothing turns in circles."""
+        ago = (aws.now() - timedelta(seconds=200)).isoformat()
+        world.table.heads[KEYS[1]] |= {"parkedDefinition": "v1", "rebuiltAt": ago}
+        assert sweep() == {}
+
+    def test_a_sweep_rolls_over_so_many_and_the_next_one_goes_on(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reconciler, "ROLL_OVERS", 2)
+        for head in world.table.heads.values():
+            head["parkedDefinition"] = "v1"
+        assert sweep() == {"rolledOver": 2}
+
+
+class TestReminders:
+    LONG_AGO = "2026-01-01T00:00:00.000000Z"
+
+    def test_a_status_that_lasts_too_long_is_reminded_of_once(self, world: World) -> None:
+        world.table.heads[KEYS[0]] |= {"since": self.LONG_AGO, "parkedAt": aws.timestamp()}
+        assert sweep() == {"reminded": 1}
+        ((key, number),) = world.table.reminded
+        assert key == KEYS[0]
+        world.table.heads[KEYS[0]]["reminders"] = number
+        assert sweep() == {}
+
+    def test_one_that_moved_meanwhile_is_not_counted(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        refused: Callable[..., bool] = lambda *_: False  # noqa: E731
+        monkeypatch.setattr(world.table, "remind", refused)
+        world.table.heads[KEYS[0]] |= {"since": self.LONG_AGO, "parkedAt": aws.timestamp()}
+        assert sweep() == {}

@@ -168,6 +168,47 @@ def test_a_location_that_was_taken_in_the_same_moment_is_refused(table: Table) -
         table.decide(claim_output="s3://data/labels/b/")
 
 
+@pytest.mark.parametrize("what", ["note", "nudge", "raise_generation"])
+def test_an_update_that_meets_a_transaction_is_tried_again(table: Table, waits: list[float], what: str) -> None:
+    key = Key("p", "b")
+    table.stub.add_client_error("update_item", "TransactionConflictException")
+    table.stub.add_client_error("update_item", "TransactionConflictException")
+    table.stub.add_response("update_item", {})
+    match what:
+        case "note":
+            table.store.note(key, 1, {"inventory": "s3://data/i"})
+        case "nudge":
+            table.store.nudge(key, AT)
+        case "raise_generation":
+            assert table.store.raise_generation(key, 1, AT, failed=False)
+    assert waits == sorted(waits)
+    assert len(waits) == 2
+
+
+def test_an_update_that_meets_one_every_time_says_that_it_is_busy(table: Table) -> None:
+    for _ in range(TRIES):
+        table.stub.add_client_error("update_item", "TransactionConflictException")
+    with pytest.raises(Busy):
+        table.store.note(Key("p", "b"), 1, {"inventory": "s3://data/i"})
+
+
+@pytest.mark.parametrize("write", ["progress", "remind"])
+def test_a_small_transaction_is_tried_again_after_a_conflict_and_not_after_a_condition(
+    table: Table, waits: list[float], write: str
+) -> None:
+    def written() -> bool:
+        if write == "progress":
+            return table.store.progress(Key("p", "b"), 4, {"completed": 1}, AT)
+        return table.store.remind(Key("p", "b"), HEAD, 1, AT)
+
+    table.cancels("TransactionConflict", "None")
+    table.writes()
+    assert written()
+    table.cancels("ConditionalCheckFailed", "None")
+    assert not written()
+    assert len(waits) == 1
+
+
 # What is sent
 
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from gtplus_runtime import aws
 from gtplus_runtime.commands import Actor, Command, decide_batch, decide_project, refuse_batches
+from gtplus_runtime.deadlines import due_at
 from gtplus_runtime.forms import check_form, check_name, parse_body
 from gtplus_runtime.handling import round_manifest, store
 from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, ProjectStatus
@@ -44,6 +45,7 @@ class Call(NamedTuple):
     actor: Actor
     body: dict[str, Any]
     command_key: str
+    request: str
     start: int
     store: Store
     event: str = ""
@@ -71,7 +73,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answer one call."""
     route, duty = BY_KEY[event["routeKey"]]
     request = event["requestContext"]["requestId"]
-    fields: dict[str, Any] = {"route": route.name, "duty": str(duty), "request": request}
+    fields: dict[str, Any] = {"route": route.name, "duty": str(duty), "correlation": request}
     fields |= event.get("pathParameters") or {}
     try:
         code, answer = 200, _answer(_call(event, route, duty))
@@ -123,6 +125,7 @@ def _call(event: dict[str, Any], route: Route, duty: Duty) -> Call:
         actor=actor,
         body=body,
         command_key=f"{actor.id}/{(headers.get('idempotency-key') or request)[:200]}",
+        request=request,
         start=int(start),
         store=store(),
         event=names.get("event", ""),
@@ -145,9 +148,11 @@ def _answer(call: Call) -> dict[str, Any]:
     known = call.store.answered(call.key, call.command_key, mark)
     if known is not None:
         return known
+    if call.route.name == "batch.report" and (head := _progress(call)):
+        return public(head)
     data = before(call) if before else dict(call.body)
     target = data.pop("status", None) or call.route.target or ""
-    command = Command(call.route.name, call.actor, aws.timestamp(), target, data)
+    command = Command(call.route.name, call.actor, aws.timestamp(), target, data, correlation=call.request)
     decide: Callable[[dict[str, Any] | None], list[Any]]
     if call.key.batch is None:
 
@@ -186,8 +191,12 @@ def _show_batch(call: Call) -> dict[str, Any]:
     head = _found(call)
     status = BATCH[head["status"]]
     review = head["facts"].get("review")
+    place = find_place(call.key.project)
+    due = due_at(head, place.settings) if place else None
     return {
         **public(head),
+        "dueAt": due,
+        "reminders": head.get("reminders", 0),
         "meaning": status.meaning,
         "waitsFor": status.waits_for,
         "next": BATCH.next_for(status.name, call.actor.duty),
@@ -270,7 +279,7 @@ def _work(call: Call) -> dict[str, Any]:
 
 def _history(call: Call) -> dict[str, Any]:
     _found(call)
-    names = ("seq", "status", "before", "round", "at", "actor", "data", "implied")
+    names = ("seq", "status", "before", "round", "at", "actor", "data", "implied", "correlation")
     return {"events": [{name: event.get(name) for name in names} for event in call.store.events(call.key)]}
 
 
@@ -372,8 +381,42 @@ def _before_create(call: Call) -> dict[str, Any]:
     return form
 
 
+_COUNTS = (BatchStatus.DATA_RECEIVED, BatchStatus.IN_PROGRESS, BatchStatus.SENT_FOR_REWORK)
+"""The statuses in which a provider says how far it is; after them the labels say it."""
+
+
+def _progress(call: Call) -> dict[str, Any] | None:
+    """Counts in a status that the batch has already are no status change: they are kept, and no handler runs."""
+    counts = call.body.get("objects")
+    head = call.store.head(call.key)
+    if not counts or head is None or head["status"] != call.body["status"] or head["status"] not in _COUNTS:
+        return None
+    if call.body.get("round", head["round"]) != head["round"]:
+        return None
+    _check_counts(head, counts)
+    if not call.store.progress(call.key, head["seq"], counts, aws.timestamp()):
+        return None
+    return {**head, "objects": {**head["objects"], **counts}}
+
+
+def _check_counts(head: Mapping[str, Any], counts: Mapping[str, int]) -> None:
+    """No more than there are.
+
+    Raises:
+        Refused: where completed and failed come to more than the total.
+    """
+    after = {**head["objects"], **counts}
+    total, done = after.get("total"), after.get("completed", 0) + after.get("failed", 0)
+    if total is not None and done > total:
+        rule = f"completed and failed come to at most {total}, the objects of the batch"
+        raise Refused(400, "the report was refused", [Problem("objects", rule, str(done), "count each object once")])
+
+
 def _before_report(call: Call) -> dict[str, Any]:
     data = dict(call.body)
+    head = call.store.head(call.key)
+    if head is not None and "objects" in data:
+        _check_counts(head, data["objects"])
     if data["status"] != BatchStatus.READY_FOR_REVIEW:
         if "manifest" in data:
             # It would take the place of the one that is reviewed, and nobody has looked where it lies.

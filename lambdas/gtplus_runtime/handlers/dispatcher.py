@@ -17,6 +17,7 @@ Amazon EventBridge API Reference (entries fail one by one); "StartExecution" (a 
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from gtplus_runtime import aws, outbound
@@ -24,7 +25,7 @@ from gtplus_runtime.handling import store
 from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.log import log
 from gtplus_runtime.protocol import Following, execution_name, what_to_do
-from gtplus_runtime.store import BUS, EVERYBODY, HEAD, RETELL, TOPIC, Key, Store
+from gtplus_runtime.store import BUS, EVENT, EVERYBODY, HEAD, REMINDER, RETELL, TOPIC, Key, Store
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -48,8 +49,10 @@ def _follow(table: Store, pk: str, sk: str, what: str) -> None:
         return
     if sk == HEAD and key.batch is not None:
         _wake(table, key)
-    elif sk.startswith("EVENT#") and what == "INSERT":
-        _tell(table, key, int(sk.removeprefix("EVENT#")))
+    elif sk.startswith(EVENT) and what == "INSERT":
+        _tell(table, key, int(sk.removeprefix(EVENT)))
+    elif sk.startswith(REMINDER) and what == "INSERT":
+        _remind(table, key, sk)
     elif sk.startswith(RETELL):
         to, seq = sk.removeprefix(RETELL).split("#")
         _tell(table, key, int(seq), to)
@@ -71,6 +74,7 @@ def _wake(table: Store, key: Key) -> None:
                 "handled": handled > 0,
                 "seq": handled or 1,
                 "status": status or BATCH.first.name,
+                "correlation": head.get("correlation", ""),
             }
             try:
                 machine.start_execution(
@@ -82,7 +86,7 @@ def _wake(table: Store, key: Key) -> None:
             event = table.event(key, head["handled"] + 1)
             if event is None:
                 return
-            output = json.dumps({"seq": event["seq"], "status": event["status"]})
+            output = json.dumps({name: event.get(name, "") for name in ("seq", "status", "correlation")})
             try:
                 machine.send_task_success(taskToken=head["token"], output=output)
             except (
@@ -99,21 +103,37 @@ def _tell(table: Store, key: Key, seq: int, to: str = EVERYBODY) -> None:
         return
     detail = outbound.detail(aws.setting("WORKSPACE"), key, event)
     if to != TOPIC:
-        entry = {
-            "EventBusName": aws.setting("BUS"),
-            "Source": outbound.SOURCE,
-            "DetailType": outbound.detail_type(key),
-            "Detail": json.dumps(detail),
-        }
-        answer = aws.client("events").put_events(Entries=[entry])
-        if answer["FailedEntryCount"]:
-            # A refused entry is no error of the call.
-            raise RuntimeError(f"the bus refused event {seq}: {answer['Entries'][0].get('ErrorCode')}")
+        _put(outbound.detail_type(key), detail)
     if to != BUS and detail["waitsFor"] is not None:
-        subject, text = outbound.message(key, event)
-        aws.client("sns").publish(
-            TopicArn=aws.setting("TOPIC"),
-            Subject=subject,
-            Message=text,
-            MessageAttributes=outbound.attributes(detail),
-        )
+        _mail("TOPIC", outbound.message(key, event), detail)
+
+
+def _remind(table: Store, key: Key, sk: str) -> None:
+    """Tell that a status lasts too long: whom it waits for, and from the second time on those above them too."""
+    reminder = table.reminder(key, sk)
+    if reminder is None:
+        return
+    detail = outbound.overdue(aws.setting("WORKSPACE"), key, reminder)
+    _put(outbound.BATCH_OVERDUE, detail)
+    for topic in ("TOPIC", "ESCALATIONS") if detail["escalated"] else ("TOPIC",):
+        _mail(topic, outbound.reminder(key, reminder), detail)
+
+
+def _put(detail_type: str, detail: Mapping[str, Any]) -> None:
+    entry = {
+        "EventBusName": aws.setting("BUS"),
+        "Source": outbound.SOURCE,
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail),
+    }
+    answer = aws.client("events").put_events(Entries=[entry])
+    if answer["FailedEntryCount"]:
+        # A refused entry is no error of the call.
+        raise RuntimeError(f"the bus refused event {detail['seq']}: {answer['Entries'][0].get('ErrorCode')}")
+
+
+def _mail(topic: str, message: tuple[str, str], detail: Mapping[str, Any]) -> None:
+    subject, text = message
+    aws.client("sns").publish(
+        TopicArn=aws.setting(topic), Subject=subject, Message=text, MessageAttributes=outbound.attributes(detail)
+    )

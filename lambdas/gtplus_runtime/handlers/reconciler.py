@@ -1,87 +1,128 @@
 """The reconciler: once a minute it holds every open batch against its execution, and mends what does not agree.
 
 It first nudges (rewrites the head: a lost record needs no more), and only then raises the generation: when no
-execution runs, or one makes no progress. A rebuild after a failure waits twice as long each time, up to an hour, and
-the batch shows the failure meanwhile. One bad head holds up no other.
+execution runs, one makes no progress, or one waits in an older definition of the state machine. A rebuild after a
+failure waits twice as long each time, up to an hour, and the batch shows the failure meanwhile. It also reminds where a
+status lasts longer than its service level. One bad head holds up no other.
 
-Input: ignored. Output: `{"nudged": n, "rebuilt": n, "failed": n}`.
+Input: ignored. Output: `{"nudged": n, "rebuilt": n, "rolledOver": n, "reminded": n, "failed": n}`.
 
-Source: "DescribeExecution" and "StopExecution" of the AWS Step Functions API Reference. Stopping an execution does not
-stop its Lambda function, so handlers' writes are conditioned on the generation.
+Source: "ListExecutions", "DescribeExecution" and "StopExecution" of the AWS Step Functions API Reference; "Quotas
+related to API action throttling" gives DescribeExecution 15 calls a second, so the running executions are listed, a
+thousand a call, and only those that are not in the list are asked for. Stopping an execution does not stop its Lambda
+function, so handlers' writes are conditioned on the generation.
 """
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from gtplus_runtime import aws
+from gtplus_runtime.deadlines import reminders_due
 from gtplus_runtime.handling import promote, store
 from gtplus_runtime.log import log
-from gtplus_runtime.places import find_place
+from gtplus_runtime.places import Place, find_place
 from gtplus_runtime.protocol import FAILURES, RUNNING, Repair, execution_name, failures_in_a_row, what_to_repair
 from gtplus_runtime.store import Key, Store
+
+ROLL_OVERS = 200
+"""How many executions are rolled over in one sweep, so that a deploy starts no storm of executions."""
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Look at every open batch, then at every line of transfers."""
     table = store()
-    counts = {"nudged": 0, "rebuilt": 0, "failed": 0}
+    sweep = _Sweep(table)
     providers = {}
     for key in table.open_batches():
         try:
-            found = _mend(table, key)
+            head = sweep.mend(key)
             place = find_place(key.project)
-            if place is not None:
+            if head is not None and place is not None:
+                sweep.remind(key, head, place)
                 providers[place.provider] = place
         except Exception as error:
-            counts["failed"] += 1
+            sweep.counts["failed"] += 1
             log("batch not reconciled", project=key.project, batch=key.batch, error=type(error).__name__)
-            continue
-        counts["nudged"] += found is Repair.NUDGE
-        counts["rebuilt"] += found is Repair.REBUILD
     for provider, place in providers.items():
         try:
             promote(table, table.transfers(provider), place)
         except Exception as error:
-            counts["failed"] += 1
+            sweep.counts["failed"] += 1
             log("line not reconciled", project=place.project, error=type(error).__name__)
-    log("reconciled", outcome=str(counts))
-    return counts
+    log("reconciled", outcome=str(sweep.counts))
+    return sweep.counts
 
 
-def _mend(table: Store, key: Key) -> Repair:
-    head = table.head(key)
-    if head is None:
-        return Repair.NOTHING
-    machine = aws.client("stepfunctions")
-    arn = f"{aws.setting('STATE_MACHINE').replace(':stateMachine:', ':execution:')}:{execution_name(head)}"
-    try:
-        status = machine.describe_execution(executionArn=arn)["status"]
-    except machine.exceptions.ExecutionDoesNotExist:
-        status = None
-    moved = max(filter(None, (head["since"], head.get("parkedAt"))))
-    repair = what_to_repair(
-        head,
-        status,
-        idle_seconds=_ago(moved),
-        since_rebuilt=_ago(head["rebuiltAt"]) if "rebuiltAt" in head else float("inf"),
-    )
-    if repair is Repair.NUDGE:
-        table.nudge(key, aws.timestamp())
-    elif repair is Repair.REBUILD:
-        if status == RUNNING:
-            # Stopped before the generation is raised: after a crash in between it is found dead, never forgotten.
-            machine.stop_execution(executionArn=arn, cause="superseded by a newer generation")
-        table.raise_generation(
-            key,
-            head["generation"],
-            aws.timestamp(),
-            failed=status in FAILURES,
-            handled=head["handled"],
-            failures=failures_in_a_row(head),
+class _Sweep:
+    """One look at every open batch."""
+
+    def __init__(self, table: Store) -> None:
+        self._table = table
+        self.counts = {"nudged": 0, "rebuilt": 0, "rolledOver": 0, "reminded": 0, "failed": 0}
+
+    @cached_property
+    def _running(self) -> frozenset[str]:
+        """The names of the executions that run, some seconds old."""
+        pages = (
+            aws.client("stepfunctions")
+            .get_paginator("list_executions")
+            .paginate(stateMachineArn=aws.setting("STATE_MACHINE"), statusFilter=RUNNING)
         )
-    if repair is not Repair.NOTHING:
+        return frozenset(execution["name"] for page in pages for execution in page["executions"])
+
+    def mend(self, key: Key) -> dict[str, Any] | None:
+        """Hold one batch against its execution; returns its head as it was."""
+        head = self._table.head(key)
+        if head is not None:
+            self._mend(key, head)
+        return head
+
+    def remind(self, key: Key, head: dict[str, Any], place: Place) -> None:
+        """Write a reminder where the batch is overdue and the reminder is not written."""
+        number = reminders_due(head, place.settings, aws.now())
+        if number > head.get("reminders", 0) and self._table.remind(key, head, number, aws.timestamp()):
+            self.counts["reminded"] += 1
+
+    def _mend(self, key: Key, head: dict[str, Any]) -> None:
+        machine = aws.client("stepfunctions")
+        name = execution_name(head)
+        arn = f"{aws.setting('STATE_MACHINE').replace(':stateMachine:', ':execution:')}:{name}"
+        status: str | None = RUNNING
+        if name not in self._running:
+            try:
+                status = machine.describe_execution(executionArn=arn)["status"]
+            except machine.exceptions.ExecutionDoesNotExist:
+                status = None
+        moved = max(filter(None, (head["since"], head.get("parkedAt"))))
+        repair = what_to_repair(
+            head,
+            status,
+            idle_seconds=_ago(moved),
+            since_rebuilt=_ago(head["rebuiltAt"]) if "rebuiltAt" in head else float("inf"),
+            definition=aws.setting("DEFINITION"),
+        )
+        if repair is Repair.NOTHING or (repair is Repair.ROLL_OVER and self.counts["rolledOver"] >= ROLL_OVERS):
+            return
+        if repair is Repair.NUDGE:
+            self._table.nudge(key, aws.timestamp())
+        else:
+            if status == RUNNING:
+                # Stopped before the generation is raised: after a crash in between it is found dead, never forgotten.
+                machine.stop_execution(executionArn=arn, cause="superseded by a newer generation")
+            self._table.raise_generation(
+                key,
+                head["generation"],
+                aws.timestamp(),
+                failed=status in FAILURES,
+                handled=head["handled"],
+                failures=failures_in_a_row(head),
+            )
+        self.counts[_COUNTED[repair]] += 1
         log("batch mended", project=key.project, batch=key.batch, generation=head["generation"], outcome=repair.value)
-    return repair
+
+
+_COUNTED = {Repair.NUDGE: "nudged", Repair.REBUILD: "rebuilt", Repair.ROLL_OVER: "rolledOver"}
 
 
 def _ago(at: str) -> float:
