@@ -65,6 +65,9 @@ class Finder(NamedTuple):
     read: Callable[[list[str]], dict[str, bytes]]
 
 
+Bad = tuple[str, Problem]
+"""A problem with its kind."""
+
 Keep = Callable[[str, dict[str, Any] | None], object]
 """Takes a good line as it stands, and what was found of its object."""
 
@@ -109,7 +112,7 @@ def check_lines(
     seen: dict[str, int] = {}
     limit = rules.limits.max_files
     judge = _Judge(rules)
-    easy_prefixes, easy_suffixes, easy_names = judge.prefixes, judge.suffixes, judge.names
+    easy_prefixes, easy_names, is_plain = judge.prefixes, judge.names, judge.is_plain
     total = 0
     for number, text, entry, fault in read_lines(chunks):
         total += 1
@@ -121,12 +124,7 @@ def check_lines(
         if not (
             type(uri) is str
             and uri.startswith(easy_prefixes)
-            and uri.endswith(easy_suffixes)
-            and uri.isascii()
-            and uri.isprintable()
-            and len(uri) < MAX_KEY
-            and "/." not in uri
-            and uri[-1] != "/"
+            and is_plain(uri)
             and (len(entry) == 1 or (easy_names and "source" not in entry and FROZEN not in entry))
         ):
             bad = judge.line(number, text, entry)
@@ -176,7 +174,9 @@ def check_listing(
         report: takes what is found.
         keep: is given the line of every good object, in order.
     """
-    limit = rules.limits.max_files
+    limit, largest = rules.limits.max_files, _max_bytes(rules)
+    judge = _Judge(rules)
+    sequences = rules.task_type in SEQUENCE_TASKS
     for key, found in objects:
         if key.endswith("/"):
             continue
@@ -187,26 +187,24 @@ def check_listing(
             report.refuse("too many files", Problem("batch", rule, f"more than {limit:,}", mend))
             break
         report.files += 1
-        uri = f"s3://{bucket}/{key}"
-        if rules.task_type in SEQUENCE_TASKS and suffix_of(key) == ".json":
-            mend = "write a manifest that names the sequence files, and create the batch from it"
-            report.refuse(
-                "wrong format", Problem(uri, "a prefix holds files, and this looks like a sequence", "", mend)
-            )
-            continue
-        bad = _check_key(uri, uri, key, rules) or _check_size(uri, found.size, rules, uri)
-        if bad is not None:
-            report.refuse(*bad)
-            continue
+        if found.size > largest or sequences or not judge.is_plain(key):
+            bad = _judge_object(f"s3://{bucket}/{key}", key, found.size, rules)
+            if bad is not None:
+                report.refuse(*bad)
+                continue
         report.size += found.size
         report.good += 1
         if keep is not None:
-            keep(json.dumps({"source-ref": uri}), found.frozen())
+            keep(json.dumps({"source-ref": f"s3://{bucket}/{key}"}), found.frozen())
     _check_whole(report, rules)
 
 
-Bad = tuple[str, Problem]
-"""A problem with its kind."""
+def _judge_object(uri: str, key: str, size: int, rules: Rules) -> Bad | None:
+    if rules.task_type in SEQUENCE_TASKS and suffix_of(key) == ".json":
+        rule = "a prefix holds files, and this looks like a sequence"
+        mend = "write a manifest that names the sequence files, and create the batch from it"
+        return "wrong format", Problem(uri, rule, "", mend)
+    return _check_key(uri, uri, key, rules) or _check_size(uri, size, rules, uri)
 
 
 class _Judge:
@@ -216,8 +214,20 @@ class _Judge:
         self._rules = rules
         # Without prefixes of a project, a bucket is known to be well named once a line of it was judged.
         self.prefixes = rules.reads or ()
-        self.suffixes = usual_suffixes(rules.task_type, rules.limits.formats)
+        self._suffixes = usual_suffixes(rules.task_type, rules.limits.formats)
         self.names = rules.limits.formats != "ground-truth"
+
+    def is_plain(self, name: str) -> bool:
+        """Whether nothing can be wrong with the name of an object, be it its URI or its key."""
+        return (
+            name.endswith(self._suffixes)
+            and name.isascii()
+            and name.isprintable()
+            and len(name) < MAX_KEY
+            and "/." not in name
+            and name[-1] != "/"
+            and name[0] != "."
+        )
 
     def line(self, number: int, text: str, entry: Any) -> Bad | None:
         """What is wrong with the JSON value of a line."""
@@ -316,11 +326,14 @@ def _check_key(place: str, uri: str, key: str, rules: Rules) -> Bad | None:
     return None
 
 
-def _check_size(place: str, size: int, rules: Rules, uri: str) -> Bad | None:
+def _max_bytes(rules: Rules) -> int:
     formats = formats_of(rules.task_type, rules.limits.formats)
     limit = rules.limits.max_file_bytes
-    if formats is not None and formats.max_bytes is not None:
-        limit = min(limit, formats.max_bytes)
+    return limit if formats is None or formats.max_bytes is None else min(limit, formats.max_bytes)
+
+
+def _check_size(place: str, size: int, rules: Rules, uri: str) -> Bad | None:
+    limit = _max_bytes(rules)
     if size <= limit:
         return None
     value = f"{size:,}" if place == uri else f"{uri}: {size:,}"
