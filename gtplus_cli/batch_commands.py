@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gtplus_cli.batch_input import Project, prepare, upload_folder
+from gtplus_cli.batch_input import Project, check_input, prepare, refusal, upload_folder
 from gtplus_cli.caller import Caller, command, given
 from gtplus_cli.render import batch_table, event_table, person, safe, show_batch
 from gtplus_cli.selection import Selection, parse_conditions
-from gtplus_runtime.forms import check_form, check_name
+from gtplus_runtime.forms import TASK_TYPES, check_form, check_name
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
+from gtplus_runtime.manifest import Rules
+from gtplus_runtime.places import LIMITS
 from gtplus_runtime.problems import Problem, Refused, counted, shown
 
 app = typer.Typer(no_args_is_help=True, help="Create, follow, review and decide on batches.")
@@ -73,6 +75,41 @@ def create(
     answer = caller.client.call("batch.create", project=project, batch=name, **body)
     caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
     caller.next(f"gtplus batch watch {batch}")
+
+
+@command(app)
+def check(
+    caller: Caller,
+    input: Annotated[str, typer.Argument(help="A manifest: a file, or its S3 URI; or the S3 URI of a prefix.")],
+    *,
+    project: Annotated[
+        str | None, typer.Option(help="Check it against this project: its prefixes, limits and task type.")
+    ] = None,
+    limits: Annotated[str, typer.Option(help=f"Without a project: one of {', '.join(LIMITS)}.")] = "ground-truth-plus",
+    task_type: Annotated[str | None, typer.Option(help=f"Without a project: one of {', '.join(TASK_TYPES)}.")] = None,
+    report: Annotated[Path, typer.Option(help="Write all problems here, as JSON Lines.")] = Path("report.jsonl"),
+) -> None:
+    """Check an input as its batch would be checked. Objects are looked up where it is in S3, or with a project."""
+    problems = [
+        Problem(option, f"one of {', '.join(known)}", shown(value), "choose one of them")
+        for option, value, known in (("--limits", limits, tuple(LIMITS)), ("--task-type", task_type, TASK_TYPES))
+        if value is not None and value not in known
+    ]
+    if not input.startswith("s3://") and not Path(input).is_file():
+        problems.append(Problem("INPUT", "a file, or an S3 URI", shown(input), "look at the name"))
+    if problems:
+        raise Refused(400, f"nothing was checked: {counted(problems)}", problems)
+    named = LIMITS[limits]
+    rules = Project(caller, project).rules if project is not None else Rules(named, None, task_type)
+    found = check_input(caller, rules, input, report, look_up=project is not None or input.startswith("s3://"))
+    if found is None:
+        problem = Problem("INPUT", "you may read it", input, "get the right to")
+        raise Refused(403, "the input was not checked", [problem])
+    flags = "".join(f"; {count:,} × {flag}" for flag, count in found.flags.items())
+    good = f"{found.good:,} of {found.total:,} objects are good{flags}"
+    caller.show(found.answer(), lambda out: out.print(good, highlight=False))
+    if found.counts:
+        raise refusal(f"{input} is not good", found, report)
 
 
 @command(app, "list")

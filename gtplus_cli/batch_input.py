@@ -36,7 +36,7 @@ _WHOLE = ("batch", "input")
 
 
 class Project:
-    """A project as the check of an input needs it.
+    """A project, as the making of a batch needs it.
 
     Args:
         caller: who asks.
@@ -44,18 +44,17 @@ class Project:
 
     Attributes:
         deployed: whether its construct is.
-        limits: the provider's.
         reads: S3 URIs of the prefixes that hold input.
-        task_type: of its form.
+        rules: what an input is checked against.
     """
 
     def __init__(self, caller: Caller, name: str) -> None:
         shown = caller.client.call("project.show", project=name)
         place: dict[str, Any] = shown["place"]
         self.deployed = bool(place["deployed"])
-        self.limits = Limits.of(place["limits"]) if self.deployed else Limits()
+        limits = Limits.of(place["limits"]) if self.deployed else Limits()
         self.reads = tuple(f"s3://{g['bucket']}/{prefix}" for g in place.get("grants", ()) for prefix in g["read"])
-        self.task_type: str | None = shown["form"]["taskType"]
+        self.rules = Rules(limits, self.reads, shown["form"]["taskType"])
 
 
 def s3_client(caller: Caller) -> Any:
@@ -65,19 +64,22 @@ def s3_client(caller: Caller) -> Any:
 
 def check_input(
     caller: Caller,
-    project: Project,
+    rules: Rules,
     source: str | Iterable[bytes],
     path: Path,
     keep: Keep | None = None,
+    *,
+    look_up: bool = True,
 ) -> Report | None:
     """Check an input; every problem is written to a file, which is left only where there is one.
 
     Args:
         caller: with whose rights.
-        project: what it is checked against.
-        source: the S3 URI of a prefix or a manifest, or the pieces of a manifest.
+        rules: what it is checked against.
+        source: the S3 URI of a prefix or a manifest, a file, or the pieces of one.
         path: the file of all problems, JSON Lines.
         keep: is given every good line.
+        look_up: whether objects are looked at in S3.
 
     Returns:
         The report, or None where the caller may not read the input.
@@ -94,10 +96,10 @@ def check_input(
         try:
             report = check_manifest(
                 source,
-                limits=project.limits,
-                reads=project.reads,
-                task_type=project.task_type,
-                s3=s3_client(caller),
+                limits=rules.limits,
+                reads=rules.reads,
+                task_type=rules.task_type,
+                s3=s3_client(caller) if look_up else None,
                 report=Report(tell),
                 keep=keep,
             )
@@ -141,10 +143,11 @@ def prepare(
             _fetch(caller, project, source, copy)
             checked = selection.lines(copy)
         keep = (lambda text, _found: good.write(f"{text}\n".encode())) if part else None
-        report = check_input(caller, project, checked, path, keep)
+        report = check_input(caller, project.rules, checked, path, keep)
         whole = report is None or any(problem.place in _WHOLE for problem in report.problems)
         if report is not None and report.counts and (whole or not drop_bad_lines or not report.good):
-            raise _refusal(name, source, report, path, hint=not (whole or drop_bad_lines))
+            hint = "" if whole or drop_bad_lines else "; --drop-bad-lines leaves the bad ones out"
+            raise refusal(f"batch {name!r} was not created from {source}", report, path, hint)
         if not part:
             return source
         if report is None:
@@ -202,7 +205,7 @@ def upload_folder(caller: Caller, project: Project, name: str, folder: Path, tar
 
 def _check_folder(project: Project, content: Folder, folder: Path, bucket: str, prefix: str) -> None:
     report = Report()
-    check_listing(bucket, content.found(), Rules(project.limits, project.reads, project.task_type), report)
+    check_listing(bucket, content.found(), project.rules, report)
     if not report.counts:
         return
     start = f"s3://{bucket}/{prefix}"
@@ -277,15 +280,19 @@ def write_once(s3: Any, uri: str, content: bytes) -> str:
     return uri
 
 
-def _refusal(name: str, source: str, report: Report, path: Path, *, hint: bool) -> Refused:
-    """The answer to an input that is not good: the first problems, and where all of them are."""
+def refusal(summary: str, report: Report, path: Path, hint: str = "") -> Refused:
+    """The answer to an input that is not good: the first problems, and where all of them are.
+
+    Args:
+        summary: the sentence that leads the answer.
+        report: what was found.
+        path: the file of all problems.
+        hint: a sentence on what to do about it.
+    """
     if not report.total:
         path.unlink(missing_ok=True)
-        return Refused(400, f"batch {name!r} was not created", report.problems)
+        return Refused(400, summary, report.problems)
     count = sum(report.counts.values())
     more = [Problem("…", f"and {count - _SHOWN:,} more", "", f"all are in {path}")] if count > _SHOWN else []
-    summary = f"batch {name!r} was not created: {counted(count)} in {source}; "
-    summary += f"{report.good:,} of {report.total:,} objects are good. All problems are in {path}."
-    if hint:
-        summary += " Run again with --drop-bad-lines to leave the bad ones out."
-    return Refused(400, summary, [*report.problems[:_SHOWN], *more])
+    facts = f"{counted(count)}; {report.good:,} of {report.total:,} objects are good; all problems are in {path}"
+    return Refused(400, f"{summary}: {facts}{hint}", [*report.problems[:_SHOWN], *more])

@@ -71,6 +71,10 @@ GROUND_TRUTH = Limits(
 one stands there."""
 
 
+LIMITS = {limits.formats: limits for limits in (GROUND_TRUTH_PLUS, GROUND_TRUTH)}
+"""The limits that are written down somewhere, by the name of their formats."""
+
+
 class Place(NamedTuple):
     """The place of a project: everything about it that is deployed and not said by people.
 

@@ -154,3 +154,27 @@ def test_input_that_changes_while_it_is_labeled_is_told(world: World) -> None:
     shown = gtplus(world, "batch", "show", f"{PROJECT}/{batch}").stdout
     assert f"1 objects changed and 0 removed since it was frozen: {uri}" in shown
     assert gtplus(world, "batch", "show", f"{PROJECT}/{batch}", profile="reviewer").stdout.count(uri) == 1
+
+
+def test_an_input_is_checked_at_the_desk_and_nothing_created(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "in.manifest"
+    uri = f"s3://{world.buckets[PROJECT]}/raw/checked.txt"
+    world.put(uri, "x")
+    path.write_text(json.dumps({"source-ref": uri}) + "\n" + json.dumps({"source": "mail jo@example.com"}) + "\n{\n")
+    bad = gtplus(world, "batch", "check", str(path), "--project", PROJECT, "--json", cwd=tmp_path)
+    assert bad.returncode == 1
+    answer = json.loads(bad.stdout)
+    assert (answer["good"], answer["counts"], answer["flags"]) == (
+        2,
+        {"not JSON": 1},
+        {"looks like an e-mail address": 1},
+    )
+    assert "line 3" in bad.stderr
+    assert len((tmp_path / "report.jsonl").read_text().splitlines()) == 1
+    world.put(f"{uri}.manifest", json.dumps({"source-ref": uri}) + "\n")
+    good = gtplus(world, "batch", "check", f"{uri}.manifest", "--project", PROJECT, cwd=tmp_path)
+    assert (good.returncode, good.stdout) == (0, "1 of 1 objects are good\n")
+    assert not (tmp_path / "report.jsonl").exists()
+    other = gtplus(world, "batch", "check", str(path), "--limits", "ground-truth", "--task-type", "image", cwd=tmp_path)
+    assert f"{uri!r}" in other.stderr
+    assert "--limits" in gtplus(world, "batch", "check", str(path), "--limits", "x", cwd=tmp_path).stderr

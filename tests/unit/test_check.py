@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gtplus_cli.batch_input import Project, check_input
+from gtplus_cli.batch_input import check_input
 from gtplus_runtime import handling
 from gtplus_runtime.check import check_manifest
 from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handlers import request_submitted
-from gtplus_runtime.manifest import inventory_line
+from gtplus_runtime.manifest import Rules, inventory_line
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import GROUND_TRUTH, Grant, Limits, Place
 from gtplus_runtime.problems import Problem
@@ -75,10 +75,9 @@ def at_the_desk(case: Case, s3: S3, folder: Path) -> tuple[dict[str, Any], list[
     class Caller:
         session, as_json, out = Session(), True, Console(file=io.StringIO())
 
-    project = Project.__new__(Project)
-    project.deployed, project.limits, project.reads, project.task_type = True, case.limits, READS, case.task_type
+    rules = Rules(case.limits, READS, case.task_type)
     path = folder / "b.report.jsonl"
-    report = check_input(Caller(), project, URI, path)  # type: ignore[arg-type]
+    report = check_input(Caller(), rules, URI, path)  # type: ignore[arg-type]
     assert report is not None
     return report.answer(), lines(path.read_bytes()) if path.exists() else []
 
