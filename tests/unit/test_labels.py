@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def test_a_real_output_keeps_values_and_confidences() -> None:
 
 def test_a_real_output_under_another_attribute_has_no_label() -> None:
     read = Coverage([CORAL], "label", CORAL_SOURCES)
-    assert (read.labeled, read.failed) == ([], 0)
+    assert (len(read.labeled), read.failed) == (0, 0)
     assert read.problems() == ["lines with neither the label nor a failure-reason: 229"]
 
 
@@ -258,7 +259,29 @@ def test_an_empty_manifest_misses_everything() -> None:
 
 
 def test_labeled_objects_come_in_the_order_of_their_names() -> None:
-    assert [label.source[-5] for label in coverage(entry(3), entry(1), entry(2), objects=3).labeled] == list("123")
+    labeled = coverage(entry(3), entry(1), entry(2), objects=3).labeled
+    assert [label.source[-5] for label in labeled] == list("123")
+    assert [label.source[-5] for label in labeled[1:]] == list("23")
+    assert labeled[-1].source[-5] == "3"
+
+
+def test_an_object_that_failed_first_and_was_labeled_then_has_a_label() -> None:
+    failed, labeled = entry(1, None, {"failure-reason": "dark"}), entry(1, 7)
+    assert (coverage(failed, labeled).failed, len(coverage(failed, labeled).labeled)) == (0, 1)
+    assert (coverage(labeled, failed).failed, len(coverage(labeled, failed).labeled)) == (1, 0)
+    assert coverage(labeled, entry(1, None)).unlabeled == 1
+
+
+def test_a_manifest_takes_hardly_more_memory_than_its_lines() -> None:
+    boxes = {"annotations": [{"class_id": 0, "left": n, "top": 1, "width": 2, "height": 3} for n in range(20)]}
+    lines = [json.dumps(entry(number, boxes)).encode() for number in range(1, 2_001)]
+    sources = [f"s3://data/raw/{number}.png" for number in range(1, 2_001)]
+    tracemalloc.start()
+    read = Coverage((line + b"\n" for line in lines), "label", sources)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(read.labeled) == 2_000
+    assert taken < 1.5 * sum(map(len, lines))
 
 
 def test_the_hash_is_that_of_the_bytes_as_they_lie() -> None:

@@ -25,8 +25,9 @@ Tolerant of what real files have: no confidence, classes without an entry in the
 failed (`failure`), types that nobody knows. What cannot be read is not dropped: it is in `defects`, and an annotation
 that has no readable geometry is still an annotation.
 
-`Coverage` holds a manifest against a batch's inventory, `Statistics` counts (constant memory), `checks` looks at boxes
-and spans, `card` writes the dataset card.
+`Coverage` holds a manifest against a batch's inventory; it keeps the lines, and its labels are read when they are asked
+for, so go through them once. `Statistics` counts (constant memory), `checks` looks at boxes and spans, `card` writes
+the dataset card.
 
 Sources of the formats, in the Amazon SageMaker developer guide: "Labeling job output data" (all types), and the output
 sections of crowd-polygon, crowd-polyline, crowd-keypoint and crowd-bounding-box.

@@ -1,7 +1,6 @@
 """The readers: from a label's value and metadata to its annotations, one for each family of types."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from gtplus_runtime.labels.model import (
@@ -32,7 +31,6 @@ _SHAPES = ("polygons", "polylines", "keypoints", "boundingBoxes")
 Json = dict[str, Any]
 
 
-@dataclass(slots=True)
 class Found:
     """What a reader found.
 
@@ -43,10 +41,13 @@ class Found:
         defects: what could not be read.
     """
 
-    annotations: list[Annotation] = field(default_factory=list)
-    confidence: float | None = None
-    size: tuple[float, float] | None = None
-    defects: list[Defect] = field(default_factory=list)
+    __slots__ = ("annotations", "confidence", "defects", "size")
+
+    def __init__(self, confidence: float | None = None) -> None:
+        self.annotations: list[Annotation] = []
+        self.confidence = confidence
+        self.size: tuple[float, float] | None = None
+        self.defects: list[Defect] = []
 
 
 def number(value: Any) -> float | None:
@@ -220,10 +221,12 @@ def _read_drawn(
         geometry = _geometry(entry, line)
         if geometry is None or not name:
             found.defects.append(Defect(UNREADABLE, f"annotation {position + 1}"))
-        details = {} if entry.keys() <= _READ else {key: entry[key] for key in entry if key not in _READ}
+        details = _NOTHING if entry.keys() <= _READ else {key: entry[key] for key in entry if key not in _READ}
         confidence = confidences.get(position) if confidences else None
         found.annotations.append(Annotation(name, confidence, geometry, class_id, frame, details))
 
+
+_NOTHING: Json = {}
 
 _READ = frozenset({"class_id", "class-id", "label", "left", "top", "width", "height"})
 _READ |= {"startOffset", "endOffset", "vertices", "x", "y"}

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 from gtplus_runtime.json_lines import lines_of
 from gtplus_runtime.labels.model import Label
@@ -12,6 +12,52 @@ from gtplus_runtime.labels.statistics import Statistics
 
 CLASSES_SHOWN = 100
 """Classes that are counted by name on the batch; the head stays bounded."""
+
+
+class Labels(Mapping[str, Label]):
+    """Labels by object. Each is read when it is asked for: a manifest takes no more memory than its lines."""
+
+    def __init__(self, attribute: str) -> None:
+        self._attribute = attribute
+        self._lines: dict[str, bytes] = {}
+
+    def keep(self, label: Label, line: bytes) -> None:
+        """Keep a label, in the place of the one that the object may have."""
+        self._lines[label.source] = line
+
+    def same_line(self, other: "Labels", source: str) -> bool:
+        """Whether an object has the very same line in both."""
+        return source in self._lines and self._lines[source] == other._lines.get(source)
+
+    def __getitem__(self, source: str) -> Label:
+        label = read_label(self._lines[source], self._attribute)
+        assert label is not None  # it was one when it was kept
+        return label
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+
+class LabelsInOrder(Sequence[Label]):
+    """Some of the labels, in an order; each is read when it is asked for."""
+
+    def __init__(self, labels: Labels, sources: Sequence[str]) -> None:
+        self._labels, self._sources = labels, sources
+
+    @overload
+    def __getitem__(self, place: int) -> Label: ...
+    @overload
+    def __getitem__(self, place: slice) -> "LabelsInOrder": ...
+    def __getitem__(self, place: int | slice) -> "Label | LabelsInOrder":
+        if isinstance(place, slice):
+            return LabelsInOrder(self._labels, self._sources[place])
+        return self._labels[self._sources[place]]
+
+    def __len__(self) -> int:
+        return len(self._sources)
 
 
 class Coverage:
@@ -28,8 +74,10 @@ class Coverage:
 
     def __init__(self, chunks: Iterable[bytes], attribute: str, sources: Iterable[str]) -> None:
         digest = hashlib.sha256()
-        self.labels: dict[str, Label] = {}
+        self.labels = Labels(attribute)
         self.repeated = self.unreadable = self.unknown = 0
+        # Of the objects without a label, the reason.
+        self._failures: dict[str, str] = {}
         wanted = set(sources)
         for line in lines_of(_hashed(chunks, digest)):
             label = read_label(line, attribute)
@@ -39,24 +87,27 @@ class Coverage:
                 self.unknown += 1
             else:
                 self.repeated += label.source in self.labels
-                self.labels[label.source] = label
+                self.labels.keep(label, line)
+                self._failures.pop(label.source, None)
+                if label.failure is not None:
+                    self._failures[label.source] = label.failure
         self.missing = [source for source in wanted if source not in self.labels]
         self.sha256 = digest.hexdigest()
 
     @property
-    def labeled(self) -> list[Label]:
+    def labeled(self) -> Sequence[Label]:
         """The objects that have a label, in the order of their names."""
-        return [label for _, label in sorted(self.labels.items()) if label.failure is None]
+        return LabelsInOrder(self.labels, sorted(self.labels.keys() - self._failures.keys()))
 
     @property
     def failed(self) -> int:
         """Objects that the provider lists as failed."""
-        return sum(bool(label.failure) for label in self.labels.values())
+        return sum(bool(reason) for reason in self._failures.values())
 
     @property
     def unlabeled(self) -> int:
         """Objects with neither a label nor a reason why there is none."""
-        return sum(label.failure == "" for label in self.labels.values())
+        return sum(not reason for reason in self._failures.values())
 
     def problems(self) -> list[str]:
         """Why it is not complete: every object must be labeled or listed as failed, and once."""
@@ -88,7 +139,10 @@ class Coverage:
     def differing(self, other: "Coverage") -> int:
         """Objects whose label differs between the two."""
         sources = self.labels.keys() | other.labels.keys()
-        return sum(_value(self, source) != _value(other, source) for source in sources)
+        return sum(
+            not self.labels.same_line(other.labels, source) and _value(self, source) != _value(other, source)
+            for source in sources
+        )
 
 
 def _value(coverage: Coverage, source: str) -> Any:
