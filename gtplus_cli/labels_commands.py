@@ -26,7 +26,7 @@ _CLASSES_SHOWN = 30
 _Manifest = Annotated[str, typer.Argument(help="The manifest of labels: a file, or an S3 URI.")]
 _Attribute = Annotated[str | None, typer.Option(help="The label attribute. Default: all that have metadata.")]
 _Follow = Annotated[
-    bool, typer.Option("--follow", help="Read the sequence files that labels of video frames refer to, from S3.")
+    bool, typer.Option("--follow", help="Read the files that labels refer to, from S3: SeqLabel.json of video frames.")
 ]
 
 

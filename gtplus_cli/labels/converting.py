@@ -28,6 +28,7 @@ class Format(NamedTuple):
         holds: what it can hold, in the words of `survey.thing`; None holds everything.
         is_folder: whether it is a folder, and not a file.
         images: where the images belong in the folder; None where they have no place in it.
+        follows: what it can hold besides, where the files that labels refer to are read.
     """
 
     title: str
@@ -35,10 +36,17 @@ class Format(NamedTuple):
     holds: frozenset[str] | None
     is_folder: bool
     images: str | None = None
+    follows: frozenset[str] = frozenset()
 
 
 FORMATS = {
-    "coco": Format("COCO", CocoWriter, frozenset({"boxes", "polygons"}), is_folder=False),
+    "coco": Format(
+        "COCO",
+        CocoWriter,
+        frozenset({"boxes", "polygons"}),
+        is_folder=False,
+        follows=frozenset({"classes of masks"}),
+    ),
     "yolo": Format("YOLO", YoloWriter, frozenset({"boxes"}), is_folder=True, images="images/"),
     "voc": Format("Pascal VOC", VocWriter, frozenset({"boxes"}), is_folder=True, images="JPEGImages/"),
     "csv": Format("CSV", CsvWriter, None, is_folder=False),
@@ -102,7 +110,8 @@ def convert_labels(
             them apart.
         classes: the names of all classes, in the order that numbers them. Default: the order of their ids in the
             class map where each class has one of its own, else that of their names.
-        fetch: reads the sequence files of video labels; without it they cannot be converted to pictures.
+        fetch: reads the files that labels refer to: the sequence files of video labels, and for COCO the masks, which
+            needs Pillow. Without it the frames and the masks are left out.
         s3: the S3 client to fetch the manifest with; None makes one of the default session.
 
     Raises:
@@ -118,13 +127,13 @@ def convert_labels(
     with opened(manifest, s3) as path:
         found = survey(path, attribute, fetch)
         names = list(classes) if classes is not None else found.classes()
-        _check(found, FORMATS[to], attribute, names)
+        _check(found, FORMATS[to], attribute, names, follow=fetch is not None)
         done = Conversion(to, output, classes=names, root=found.root)
         # Written beside and then moved: what is there under its name is whole.
         part = output.with_name(output.name + ".part")
         _remove(part)
         try:
-            writer = FORMATS[to].writer(part, found, names, done.left)
+            writer = FORMATS[to].writer(part, found, names, done.left, fetch)
             for label in labels_to_convert(path, found, attribute, fetch, done.left):
                 writer.add(label)
             writer.close()
@@ -136,20 +145,23 @@ def convert_labels(
     return done
 
 
-def _check(found: Survey, format_: Format, attribute: str | None, classes: list[str]) -> None:
+def _check(found: Survey, format_: Format, attribute: str | None, classes: list[str], *, follow: bool) -> None:
     problems = []
     if not found.objects:
         where = f'"{attribute}"' if attribute else "any attribute with metadata beside it"
         problems.append(Problem("manifest", "must have labels", f"none under {where}", "name the label attribute"))
     elif format_.holds is not None:
-        held = found.things.keys() & format_.holds
+        held = found.things.keys() & (format_.holds | (format_.follows if follow else frozenset()))
+        kinds = {kind for kind, _ in found.kinds}
         # An image in which there is nothing is a label, too.
-        empty = {f"{kind}" for kind, _ in found.kinds} & {Kind.BOXES, Kind.CLASSES, Kind.SPANS, Kind.SHAPES}
+        empty = kinds & {Kind.BOXES, Kind.CLASSES, Kind.SPANS, Kind.SHAPES}
         if not held and (found.things or not empty):
             what = [f"{n:,} × {thing}" for thing, n in sorted(found.things.items())]
             what += [f"{n:,} labels of {type_ or kind}" for (kind, type_), n in sorted(found.kinds.items())]
             rule = f"{format_.title} holds {' and '.join(sorted(format_.holds))}"
             mend = "--to jsonl and --to csv hold everything"
+            if not follow and (Kind.SEQUENCE in kinds or found.things.keys() & format_.follows):
+                mend = f"--follow reads the files that labels refer to; {mend}"
             problems.append(Problem("to", rule, f"the manifest has {', '.join(what)}", mend))
         elif attribute is None and len(found.objects) > 1:
             several = ", ".join(f"{name} ({count:,})" for name, count in sorted(found.objects.items()))

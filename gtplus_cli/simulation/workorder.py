@@ -82,7 +82,9 @@ class Item(NamedTuple):
         entry: dict[str, Any] = json.loads(line)
         is_file = "source-ref" in entry
         carried = json.dumps({name: value for name, value in entry.items() if name != FROZEN})
-        return cls(entry["source-ref" if is_file else "source"], is_file, entry.get(FROZEN, {}).get("etag", ""), carried)
+        return cls(
+            entry["source-ref" if is_file else "source"], is_file, entry.get(FROZEN, {}).get("etag", ""), carried
+        )
 
 
 def output_manifest(order: WorkOrder, items: Iterable[Item], work: Work, created: datetime) -> bytes:

@@ -182,6 +182,59 @@ def test_polygons_are_outlines_in_coco(folder: Path) -> None:
     assert coco.annToMask(dog).sum() == pytest.approx(dog["area"], rel=0.01)
 
 
+COLORS = [(255, 255, 255), (0x2C, 0xA0, 0x2C), (0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E)]
+"""Of the classes of the real mask, in its order."""
+
+
+def png(pixels: list[list[int]], mode: str = "RGB") -> bytes:
+    image = Image.new("P", (len(pixels[0]), len(pixels)))
+    image.putpalette([edge for color in COLORS for edge in color])
+    image.putdata([number for row in pixels for number in row])
+    out = io.BytesIO()
+    image.convert(mode).save(out, "PNG") if mode != "P" else image.save(out, "PNG")
+    return out.getvalue()
+
+
+@given(
+    st.integers(1, 7).flatmap(
+        lambda n: st.lists(st.lists(st.integers(0, 3), min_size=n, max_size=n), min_size=1, max_size=7)
+    ),
+    st.sampled_from(["RGB", "RGBA", "P"]),
+)
+def test_pycocotools_reads_the_pixels_of_a_mask(pixels: list[list[int]], mode: str) -> None:
+    from pycocotools.coco import COCO
+
+    manifest = DATA / "segmentation.manifest"
+    with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        done = convert_labels(manifest, Path(folder) / "coco.json", to="coco", fetch=lambda uri: png(pixels, mode))
+        coco = COCO(str(done.output))
+    assert done.classes == ["BACKGROUND", "IC", "resistor1", "resistor2"]
+    found = {coco.cats[a["category_id"]]["name"]: a for a in coco.anns.values()}
+    present = {number for row in pixels for number in row}
+    assert found.keys() == {done.classes[number] for number in present if number}
+    for name, annotation in found.items():
+        expected = [[int(done.classes[number] == name) for number in row] for row in pixels]
+        assert coco.annToMask(annotation).tolist() == expected
+        assert annotation["area"] == sum(map(sum, expected))
+        xs = [x for row in expected for x, inside in enumerate(row) if inside]
+        ys = [y for y, row in enumerate(expected) if any(row)]
+        assert annotation["bbox"] == [min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1]
+    [image] = coco.imgs.values()
+    assert (image["width"], image["height"]) == (len(pixels[0]), len(pixels))
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", png([[0]])[:40], None])
+def test_a_mask_that_cannot_be_read_is_counted(folder: Path, content: bytes | None) -> None:
+    def fetch(uri: str) -> bytes:
+        if content is None:
+            raise FileNotFoundError(uri)
+        return content
+
+    done = convert_labels(DATA / "segmentation.manifest", folder / "coco.json", to="coco", fetch=fetch)
+    assert (done.objects, done.left) == (0, {"masks that cannot be read": 1})
+    assert json.loads(done.output.read_text())["images"] == []
+
+
 # YOLO and Pascal VOC
 
 
@@ -409,7 +462,7 @@ def test_what_a_format_cannot_hold_is_refused_with_its_counts(folder: Path, file
     [problem] = refusal.value.problems
     assert problem.rule.startswith(FORMATS[to].title)
     assert value in problem.value
-    assert problem.mend == "--to jsonl and --to csv hold everything"
+    assert problem.mend.endswith("--to jsonl and --to csv hold everything")
     assert list(folder.iterdir()) == []
 
 
@@ -467,7 +520,7 @@ def test_failed_repeated_and_bad_lines_are_left_out_and_counted(folder: Path) ->
         {"source-ref": ROOT + "1.png", "label": value, "label-metadata": meta},
         {"source-ref": ROOT + "1.png", "label": {**value, "annotations": []}, "label-metadata": meta},
         {"source-ref": ROOT + "2.png", "label-metadata": {"failure-reason": "dark"}},
-        {"source-ref": ROOT + "3.png", "label-metadata": {}},
+        {"source-ref": ROOT + "3.png", "label-metadata": {"job-name": "signs"}},
         7,
         {"source-ref": ROOT + "4.png", "label": value, "label-metadata": meta},
     ]
@@ -485,7 +538,7 @@ def test_failed_repeated_and_bad_lines_are_left_out_and_counted(folder: Path) ->
 def test_video_frames_become_images_where_their_file_is_fetched(folder: Path) -> None:
     line = json.loads((DATA / "documented.manifest").read_text().splitlines()[6])
     with written([line]) as manifest:
-        with pytest.raises(Refused, match="nothing was converted"):
+        with pytest.raises(Refused, match="--follow reads the files"):
             convert_labels(manifest, folder / "coco.json", to="coco")
         content = (DATA / "video-detection-SeqLabel.json").read_bytes()
         done = convert_labels(manifest, folder / "coco.json", to="coco", fetch=lambda uri: content)

@@ -315,6 +315,8 @@ def test_a_failed_object_has_no_label_under_its_attribute() -> None:
 def test_the_input_s_own_keys_are_no_labels() -> None:
     line = {"source-ref": "s3://data/1.pcd", "source-ref-metadata": {"format": "text"}, "page": 1, "metadata": {}}
     assert attributes_of(line) == []
+    assert attributes_of({**line, "annotator-metadata": {"Info": "Annotate Required Entities"}}) == []
+    assert attributes_of({**line, "page-metadata": {}}) == ["page"]
 
 
 # Lines

@@ -2,25 +2,32 @@
 
 `file_name` is the path below the folder that holds all objects, `coco_url` the object itself; boxes and polygons keep
 their numbers, and a confidence is a `score` as in COCO's format of results. The images are written as they come and
-the annotations to a file beside, so that neither is held in memory.
+the annotations to a file beside, so that neither is held in memory. Masks, where they are read, are uncompressed run
+lengths, one for each class that occurs but the background.
 """
 
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gtplus_cli.labels.formats.writer import Writer, to_json
-from gtplus_cli.labels.pictures import pictures_of
+from gtplus_cli.labels.masks import regions_of
+from gtplus_cli.labels.pictures import pictures_of, relative
+from gtplus_cli.labels.reading import Fetch
 from gtplus_cli.labels.survey import Survey, thing
-from gtplus_runtime.labels import Annotation, Box, Label, Polygon
+from gtplus_runtime.labels import Annotation, Box, Color, Kind, Label, Polygon
 
 
 class CocoWriter(Writer):
     """Writes a COCO file."""
 
-    def __init__(self, output: Path, survey: Survey, classes: list[str], left: Counter[str]) -> None:
-        super().__init__(output, survey, classes, left)
+    def __init__(
+        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
+    ) -> None:
+        super().__init__(output, survey, classes, left, fetch)
         self._images = self._annotated = 0
         self._file = output.open("w", encoding="ascii")
         self._later = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed in `close`
@@ -28,14 +35,36 @@ class CocoWriter(Writer):
 
     def add(self, label: Label) -> None:
         self.written += 1
+        if label.kind is Kind.MASK and self.fetch and isinstance(label.value, str):
+            self._add_mask(label, self.fetch)
+            return
         for picture in pictures_of(label, self.survey.root):
-            self._images += 1
-            image = {"id": self._images, "file_name": picture.name, "coco_url": picture.source}
-            if picture.size:
-                image |= {"width": picture.size[0], "height": picture.size[1]}
-            self._file.write(("," if self._images > 1 else "") + "\n" + to_json(image))
+            self._write_image(picture.name, picture.source, picture.size)
             for annotation in picture.annotations:
                 self._annotate(annotation, label)
+
+    def _write_image(self, name: str, source: str, size: tuple[float, float] | None) -> None:
+        self._images += 1
+        image: dict[str, Any] = {"id": self._images, "file_name": name, "coco_url": source}
+        if size:
+            image |= {"width": size[0], "height": size[1]}
+        self._file.write(("," if self._images > 1 else "") + "\n" + to_json(image))
+
+    def _add_mask(self, label: Label, fetch: Fetch) -> None:
+        try:
+            size, regions = regions_of(fetch(label.value))
+        except (FileNotFoundError, ValueError):
+            self.left["masks that cannot be read"] += 1
+            self.written -= 1
+            return
+        self._write_image(relative(label.source, self.survey.root), label.source, size)
+        for annotation in label.annotations:
+            color = annotation.geometry.hex.lower() if isinstance(annotation.geometry, Color) else ""
+            region = regions.get(color)
+            # What nobody labeled is no thing.
+            if region and annotation.name != "BACKGROUND":
+                outline = {"counts": region.counts, "size": [size[1], size[0]]}
+                self._write_annotation(annotation, region.bbox, region.area, to_json(outline))
 
     def _annotate(self, annotation: Annotation, label: Label) -> None:
         geometry = annotation.geometry
@@ -46,13 +75,16 @@ class CocoWriter(Writer):
         else:
             self.left[thing(annotation, label.kind)] += 1
             return
+        self._write_annotation(annotation, bbox, area, repr(outline))
+
+    def _write_annotation(self, annotation: Annotation, bbox: Sequence[float], area: float, outline: str) -> None:
         self._annotated += 1
         # Numbers alone, and most of the file: a template is three times as fast as `json`, and the same bytes.
         score = "" if annotation.confidence is None else f',"score":{annotation.confidence!r}'
         self._later.write(
             f'{"," if self._annotated > 1 else ""}\n{{"id":{self._annotated},"image_id":{self._images},'
             f'"category_id":{self.number[annotation.name] + 1},"bbox":{bbox!r},"area":{area!r},"iscrowd":0,'
-            f'"segmentation":{outline!r}{score}}}'
+            f'"segmentation":{outline}{score}}}'
         )
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from gtplus_cli.labels.formats.writer import Writer, to_json
 from gtplus_cli.labels.pictures import pictures_of
+from gtplus_cli.labels.reading import Fetch
 from gtplus_cli.labels.survey import Survey, thing
 from gtplus_runtime.labels import Annotation, Box, Kind, Label, Span, Statistics
 from gtplus_runtime.labels.card import dataset_card
@@ -26,8 +27,10 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 class HuggingFaceWriter(Writer):
     """Writes a folder in the layout of Hugging Face `datasets`."""
 
-    def __init__(self, output: Path, survey: Survey, classes: list[str], left: Counter[str]) -> None:
-        super().__init__(output, survey, classes, left)
+    def __init__(
+        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
+    ) -> None:
+        super().__init__(output, survey, classes, left, fetch)
         self.output.mkdir(parents=True, exist_ok=True)
         of_text = any(type_.startswith("groundtruth/text") for _, type_ in survey.kinds)
         self._is_image = bool(survey.root) and not of_text

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gtplus_cli.labels.formats.writer import Writer, to_json
+from gtplus_cli.labels.reading import Fetch
 from gtplus_cli.labels.survey import Survey
 from gtplus_runtime.labels import Annotation, Box, Color, Cuboid, Keypoint, Kind, Label, Polygon, Polyline, Span
 
@@ -37,8 +38,10 @@ def geometry_fields(annotation: Annotation) -> dict[str, Any]:
 class CsvWriter(Writer):
     """Writes a CSV file (RFC 4180)."""
 
-    def __init__(self, output: Path, survey: Survey, classes: list[str], left: Counter[str]) -> None:
-        super().__init__(output, survey, classes, left)
+    def __init__(
+        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
+    ) -> None:
+        super().__init__(output, survey, classes, left, fetch)
         self._file = output.open("w", encoding="utf-8", errors="replace", newline="")
         self._rows = csv.DictWriter(self._file, COLUMNS)
         self._rows.writeheader()
@@ -70,8 +73,10 @@ def _cells(annotation: Annotation) -> dict[str, Any]:
 class JsonLinesWriter(Writer):
     """Writes a JSON Lines file; named entities in the common form of `text` and `entities` with character offsets."""
 
-    def __init__(self, output: Path, survey: Survey, classes: list[str], left: Counter[str]) -> None:
-        super().__init__(output, survey, classes, left)
+    def __init__(
+        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
+    ) -> None:
+        super().__init__(output, survey, classes, left, fetch)
         self._file = output.open("w", encoding="ascii")
 
     def add(self, label: Label) -> None:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
 
+from gtplus_cli.labels.reading import Fetch
 from gtplus_cli.labels.survey import Survey
 from gtplus_runtime.labels import Label
 
@@ -20,13 +21,16 @@ class Writer(ABC):
         survey: what is going to come.
         classes: the names of the classes, in the order that numbers them.
         left: counts what the format cannot hold, in words.
+        fetch: reads the files that labels refer to; None reads none.
 
     Attributes:
         written: labels that were written.
     """
 
-    def __init__(self, output: Path, survey: Survey, classes: list[str], left: Counter[str]) -> None:
-        self.output, self.survey, self.classes, self.left = output, survey, classes, left
+    def __init__(
+        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
+    ) -> None:
+        self.output, self.survey, self.classes, self.left, self.fetch = output, survey, classes, left, fetch
         self.written = 0
         self.number = {name: index for index, name in enumerate(classes)}
 

@@ -43,6 +43,9 @@ _TYPES: dict[str, tuple[Kind, Reader]] = {
 _SEQUENCES = ("groundtruth/video-object-", "groundtruth/lidar_")
 """Beginnings of the types whose label is a reference to a sequence file."""
 
+_WRITTEN_BY_JOBS = frozenset({"failure-reason", "job-name", "type", "human-annotated", "creation-date"})
+"""Metadata of a label, whatever became of it."""
+
 _COUNTED = frozenset({Kind.BOXES, Kind.SPANS, Kind.SHAPES, Kind.CUBOIDS})
 """Kinds whose labels are named by what is in them, and how often."""
 
@@ -98,7 +101,9 @@ def attributes_of(entry: dict[str, Any]) -> list[str]:
                 continue
             if attribute not in entry and f"{attribute}-ref" in entry and f"{attribute}-ref{METADATA}" not in entry:
                 attribute += "-ref"
-            found[attribute] = None
+            # Without a value it is one that failed, if a job wrote it; else a key of the customer's own.
+            if attribute in entry or not _WRITTEN_BY_JOBS.isdisjoint(metadata):
+                found[attribute] = None
     return list(found)
 
 
