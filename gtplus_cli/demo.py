@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,25 +18,24 @@ from rich.table import Table
 
 from gtplus_cli.client import WorkspaceClient
 from gtplus_cli.local import LocalCloud, Toolchain, deploy
-from gtplus_cli.render import person
+from gtplus_cli.render import person, safe
 from gtplus_cli.simulation import (
-    Answers,
+    Material,
     SimulatedProvider,
     SimulatedReviewer,
     Tile,
     Verdict,
-    Workforce,
     contact_sheet,
-    digits,
     measure,
 )
+from gtplus_runtime.labels import read_label
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
 from gtplus_runtime.problems import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PROJECT, NEIGHBOUR, NAME, ATTRIBUTE = "street-signs", "faces", "digits-001", "digit"
+PROJECT, NEIGHBOUR = "street-signs", "faces"
 PATIENCE_SECONDS = 180.0
 POLL_SECONDS = 0.2
 
@@ -61,16 +61,14 @@ class Demo:
     Args:
         root: the folder of `app.py`.
         console: where progress is shown.
-        error_rate: the share of objects that the simulated workforce labels wrong on purpose in the first round.
-        seed: of those errors.
+        material: what is labeled, and by whom.
         state: where tools and the local cloud's state lie. Default: `.local` in the root.
         output: where the results go. Default: `demo-output` in the root.
     """
 
     root: Path
     console: Console
-    error_rate: float = 0.12
-    seed: int = 7
+    material: Material
     state: Path | None = None
     output: Path | None = None
     verdicts: dict[int, list[Verdict]] = field(default_factory=dict)
@@ -104,7 +102,7 @@ class Demo:
 
     def _main_job(self, sessions: dict[str, boto3.Session], bucket: str, neighbour: str) -> None:
         clients = {n: WorkspaceClient(sessions[n]) for n in ("approver", "requester", "reviewer", "provider")}
-        answers = Answers.of_digits()
+        material, name = self.material, self.material.batch
         with self._step("project") as say:
             clients["requester"].call(
                 "project.request",
@@ -112,35 +110,34 @@ class Demo:
                 firstName="Rosa",
                 lastName="Requester",
                 businessEmail="rosa@example.com",
-                description="Handwritten digits of house numbers",
+                description=material.what,
                 taskType="image",
                 containsPii=False,
             )
             approved = clients["approver"].call("project.approve", project=PROJECT)
             say(f"{PROJECT}: requested, then {approved['status']}")
-        images = digits.batch()
         with self._step("upload") as say:
             s3 = sessions["requester"].client("s3")
-            for name, png in images.items():
-                s3.put_object(Bucket=bucket, Key=f"raw/{NAME}/{name}", Body=png, ContentType="image/png")
-            s3.put_object(Bucket=bucket, Key=f"raw/{NAME}.manifest", Body=manifest_of(bucket, list(images)).encode())
-            say(f"{len(images)} images of handwritten digits (scikit-learn) to s3://{bucket}/raw/{NAME}/")
+            material.upload(s3, bucket)
+            s3.put_object(Bucket=bucket, Key=f"raw/{name}.manifest", Body=material.manifest(bucket).encode())
+            say(f"{material.what} to s3://{bucket}/{material.folder}")
         clients["requester"].call(
             "batch.create",
             project=PROJECT,
-            batch=NAME,
-            description="200 handwritten digits",
-            input=f"s3://{bucket}/raw/{NAME}.manifest",
-            labelAttribute=ATTRIBUTE,
+            batch=name,
+            description=material.what,
+            input=f"s3://{bucket}/raw/{name}.manifest",
+            labelAttribute=material.attribute,
         )
-        workforce = Workforce(error_rate=self.error_rate, seed=self.seed)
-        provider = SimulatedProvider(clients["provider"], sessions["provider-data"].client("s3"), PROJECT, workforce)
-        reviewer = SimulatedReviewer(clients["reviewer"], answers, PROJECT)
+        data = sessions["provider-data"].client("s3")
+        provider = SimulatedProvider(clients["provider"], data, PROJECT, material.workforce)
+        reviewer = SimulatedReviewer(clients["reviewer"], material.answers, PROJECT)
         stop = threading.Event()
         worker = threading.Thread(target=provider.run, args=(stop, POLL_SECONDS), daemon=True)
         self.console.print(
-            f"  batch [bold]{NAME}[/bold]: {len(images)} images · [yellow]simulated[/yellow] workforce, "
-            f"{self.error_rate:.0%} errors, seed {self.seed}"
+            f"  batch [bold]{name}[/bold]: {len(material.names)} images · {safe(material.workforce.name)}",
+            style="yellow",
+            highlight=False,
         )
         worker.start()
         try:
@@ -148,7 +145,7 @@ class Demo:
         finally:
             stop.set()
             worker.join(timeout=10)
-        self._page(clients["requester"], sessions, bucket, neighbour, answers, images)
+        self._page(clients["requester"], sessions, bucket, neighbour)
 
     def _follow(self, client: WorkspaceClient, reviewer: SimulatedReviewer) -> None:
         """Follow the batch to its end; the reviewer acts when it is its turn."""
@@ -157,11 +154,11 @@ class Demo:
         deadline = time.monotonic() + PATIENCE_SECONDS
         with self.console.status("") as spinner:
             while True:
-                events = client.call("batch.history", project=PROJECT, batch=NAME)["events"]
+                events = client.call("batch.history", project=PROJECT, batch=self.material.batch)["events"]
                 for event in events[shown:]:
                     self.console.print(f"    {event['at'][11:23]}  {event['status']:<30} {who(event['actor'])}")
                 shown = len(events)
-                head = client.call("batch.show", project=PROJECT, batch=NAME)
+                head = client.call("batch.show", project=PROJECT, batch=self.material.batch)
                 status = BATCH[head["status"]]
                 spinner.update(f"    {head['meaning']}")
                 if head.get("failure"):
@@ -174,11 +171,11 @@ class Demo:
                 if status.name == BatchStatus.READY_FOR_REVIEW and reviewed < head["round"]:
                     # Refused until the sample is drawn.
                     with suppress(Refused):
-                        self.verdicts[head["round"]] = reviewer.review(NAME)
+                        self.verdicts[head["round"]] = reviewer.review(self.material.batch)
                         reviewed = head["round"]
                         self._say_review(head["round"])
                 if status.name == BatchStatus.REVIEW_COMPLETE:
-                    reviewer.decide(NAME)
+                    reviewer.decide(self.material.batch)
                 if time.monotonic() > deadline:
                     raise DemoFailed(f"after {PATIENCE_SECONDS:.0f} s the batch is still {status.name}")
                 time.sleep(POLL_SECONDS)
@@ -198,34 +195,33 @@ class Demo:
         sessions: dict[str, boto3.Session],
         bucket: str,
         neighbour: str,
-        answers: Answers,
-        images: dict[str, bytes],
     ) -> None:
+        material, answers = self.material, self.material.answers
         output = self.root / "demo-output" if self.output is None else self.output
-        head = client.call("batch.show", project=PROJECT, batch=NAME)
-        events = client.call("batch.history", project=PROJECT, batch=NAME)["events"]
+        head = client.call("batch.show", project=PROJECT, batch=self.material.batch)
+        events = client.call("batch.history", project=PROJECT, batch=self.material.batch)["events"]
         s3 = sessions["requester"].client("s3")
         shutil.rmtree(output, ignore_errors=True)  # of an earlier run, which may have had more rounds
-        copy_results(s3, bucket, f"labels/{NAME}/", output / "labels")
+        copy_results(s3, bucket, f"labels/{material.batch}/", output / "labels")
         rounds = {
             number: (output / "labels" / f"round-{number}" / "output.manifest").read_bytes().splitlines()
             for number in range(1, head["round"] + 1)
         }
         delivered = (output / "labels" / "output.manifest").read_bytes().splitlines()
-        write_picture(output / "sample.png", images, rounds, self.verdicts, head["round"])
+        write_picture(output / "sample.png", material, rounds, self.verdicts, head["round"])
 
         self.console.print()
         self.console.print(timeline(events))
-        accuracy = [measure(lines, ATTRIBUTE, answers) for lines in (*rounds.values(), delivered)]
+        accuracy = [measure(lines, material.attribute, answers) for lines in (*rounds.values(), delivered)]
         names = [f"round {number}" for number in rounds] + ["delivered"]
-        counts = ", ".join(f"{label}: {count}" for label, count in sorted(accuracy[-1].labels.items()))
+        counts = label_counts(delivered, material.attribute)
         rates = "   ".join(f"{name} {value.share:.1%}" for name, value in zip(names, accuracy, strict=True))
-        own, other = try_access(sessions, bucket, neighbour)
+        own, other = try_access(sessions, bucket, neighbour, f"raw/{material.batch}.manifest")
         facts = Table.grid(padding=(0, 2))
         facts.add_column(no_wrap=True)
         facts.add_column(overflow="fold")
-        facts.add_row("[bold]Labels[/bold]", counts)
-        facts.add_row("[bold]Accuracy[/bold]", f"{rates}   (against the true labels)")
+        facts.add_row("[bold]Labels[/bold]", safe(counts))
+        facts.add_row("[bold]Accuracy[/bold]", f"{rates}   ({safe(material.truth)})")
         facts.add_row(
             "[bold]Delivered[/bold]", f"{shown(output / 'labels' / 'output.manifest')}   {len(delivered)} lines"
         )
@@ -279,9 +275,14 @@ def sign_in(cloud: LocalCloud, roles: dict[str, str]) -> dict[str, boto3.Session
     return sessions
 
 
-def manifest_of(bucket: str, names: list[str]) -> str:
-    """An input manifest of the demo's images."""
-    return "".join(json.dumps({"source-ref": f"s3://{bucket}/raw/{NAME}/{name}"}) + "\n" for name in names)
+def label_counts(lines: list[bytes], attribute: str) -> str:
+    """How often each label was given, in words; the most frequent ones."""
+    labels = [label for line in lines if (label := read_label(line, attribute)) is not None]
+    counts = Counter(label.name for label in labels if label.failure is None)
+    failed = sum(label.failure is not None for label in labels)
+    shown = [f"{name}: {count}" for name, count in sorted(counts.most_common(20))]
+    more = [f"and {len(counts) - 20} more"] if len(counts) > 20 else []
+    return ", ".join([*shown, *more, *([f"failed: {failed}"] if failed else [])])
 
 
 def copy_results(s3: "S3Client", bucket: str, prefix: str, folder: Path) -> None:
@@ -298,7 +299,7 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def try_access(sessions: dict[str, boto3.Session], bucket: str, neighbour: str) -> tuple[str, str]:
+def try_access(sessions: dict[str, boto3.Session], bucket: str, neighbour: str, own: str) -> tuple[str, str]:
     """What the provider's role is answered when it reads its own data, and when it reads its neighbour's."""
     key = "raw/portrait.txt"
     sessions["neighbour"].client("s3").put_object(Bucket=neighbour, Key=key, Body=b"not for the street's labelers")
@@ -311,7 +312,7 @@ def try_access(sessions: dict[str, boto3.Session], bucket: str, neighbour: str) 
             return str(error.response["ResponseMetadata"]["HTTPStatusCode"])
         return str(answer["ResponseMetadata"]["HTTPStatusCode"])
 
-    return read(bucket, f"raw/{NAME}.manifest"), read(neighbour, key)
+    return read(bucket, own), read(neighbour, key)
 
 
 def who(actor: dict[str, Any]) -> str:
@@ -332,20 +333,20 @@ def timeline(events: list[dict[str, Any]]) -> Table:
 
 def write_picture(
     path: Path,
-    images: dict[str, bytes],
+    material: Material,
     rounds: dict[int, list[bytes]],
     verdicts: dict[int, list[Verdict]],
     last: int,
 ) -> None:
     """Draw fifty objects of the first sample with their labels, the wrong ones first and marked."""
-    labels = {
-        number: {entry["source-ref"]: str(entry.get(ATTRIBUTE)) for entry in map(json.loads, lines)}
-        for number, lines in rounds.items()
-    }
+    labels: dict[int, dict[str, str]] = {}
+    for number, lines in rounds.items():
+        read = [label for line in lines if (label := read_label(line, material.attribute)) is not None]
+        labels[number] = {label.source: label.name for label in read}
     shown = sorted(verdicts[1], key=lambda verdict: verdict.correct)[:50]
     tiles = [
         Tile(
-            images[verdict.object.rpartition("/")[2]],
+            material.image(material.answers.file_name(verdict.object)),
             labels[1][verdict.object],
             wrong=not verdict.correct,
             after=labels[last][verdict.object] if last > 1 and not verdict.correct else None,
@@ -354,4 +355,5 @@ def write_picture(
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     note = "simulated workforce; red: found wrong in the review, with the label after the rework"
-    path.write_bytes(contact_sheet(tiles, f"{NAME}: {len(tiles)} objects of the sample of round 1", note))
+    title = f"{material.batch}: {len(tiles)} objects of the sample of round 1"
+    path.write_bytes(contact_sheet(tiles, title, note))

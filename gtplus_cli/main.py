@@ -13,6 +13,7 @@ from typing import Annotated
 
 from gtplus_cli import access_commands, batch_commands, labels_commands, local_commands, project_commands, team_commands
 from gtplus_cli.errors import guarded
+from gtplus_runtime.problems import Problem, Refused
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +32,14 @@ app.add_typer(local_commands.app, name="local")
 @app.command()
 def demo(
     *,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Label this folder of images; without --manifest their folders are the classes."),
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Replay the labels of this augmented manifest.", exists=True, dir_okay=False)
+    ] = None,
+    attribute: Annotated[str | None, typer.Option(help="Label attribute of --manifest. Default: its only one.")] = None,
     error_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share that the simulated workforce labels wrong in round 1.")
     ] = 0.12,
@@ -39,9 +48,21 @@ def demo(
 ) -> None:
     """Run the main job in the local cloud: from a real deploy to delivered labels. The labelers are simulated."""
     from gtplus_cli.demo import Demo
+    from gtplus_cli.simulation import Digits, OwnImages
 
     local_commands.find_app(folder)
-    Demo(folder.absolute(), Console(), error_rate=error_rate, seed=seed).run()
+    if images is None:
+        given = [name for name, value in (("--manifest", manifest), ("--attribute", attribute)) if value is not None]
+        if given:
+            problem = Problem(given[0], "goes with --images", "", "name the folder of the images")
+            raise Refused(400, "the demo was not started: 1 problem", [problem])
+        Demo(folder.absolute(), Console(), Digits(error_rate, seed)).run()
+        return
+    if not images.is_dir():
+        problem = Problem("--images", "is a folder", str(images), "name a folder of images")
+        raise Refused(400, "the demo was not started: 1 problem", [problem])
+    own = OwnImages(images, manifest, attribute, error_rate=error_rate, seed=seed)
+    Demo(folder.absolute(), Console(), own).run()
 
 
 def run() -> None:

@@ -15,6 +15,7 @@ Who may know what, which is what makes the demo's figures mean something:
 
 from gtplus_cli.simulation.accuracy import Accuracy, measure
 from gtplus_cli.simulation.answers import Answers, OutsideSample, SampleAnswers
+from gtplus_cli.simulation.material import Digits, Material, OwnImages
 from gtplus_cli.simulation.picture import Tile, contact_sheet
 from gtplus_cli.simulation.provider import SimulatedProvider
 from gtplus_cli.simulation.reviewer import SimulatedReviewer, Verdict
@@ -23,8 +24,11 @@ from gtplus_cli.simulation.workforce import Label, Work, Workforce
 __all__ = [
     "Accuracy",
     "Answers",
+    "Digits",
     "Label",
+    "Material",
     "OutsideSample",
+    "OwnImages",
     "SampleAnswers",
     "SimulatedProvider",
     "SimulatedReviewer",

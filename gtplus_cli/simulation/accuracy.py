@@ -3,9 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from gtplus_cli.simulation.answers import Answers, file_name
+from gtplus_cli.simulation.answers import Answers
 
 
 class Accuracy(NamedTuple):
@@ -22,8 +22,8 @@ class Accuracy(NamedTuple):
     objects: int
     correct: int
     unlabeled: int
-    labels: dict[int, int]
-    confusions: dict[tuple[int, int], int]
+    labels: dict[int | str, int]
+    confusions: dict[tuple[int | str, int | str], int]
 
     @property
     def share(self) -> float:
@@ -43,23 +43,28 @@ def measure(lines: Iterable[str | bytes], label_attribute: str, answers: Answers
         ValueError: if the manifest has an object twice, or one without a true label.
     """
     truth = answers.for_accuracy()
-    given: dict[str, int | None] = {}
+    given: dict[str, Any] = {}
     for line in lines:
         if not line.strip():
             continue
         entry = json.loads(line)
-        name = file_name(entry["source-ref"])
-        if name in given or name not in truth:
+        name = answers.file_name(entry["source-ref"])
+        failed = "failure-reason" in entry.get(f"{label_attribute}-metadata", {})
+        if name in given or (name not in truth and not failed):
             raise ValueError(f"{entry['source-ref']} {'is there twice' if name in given else 'has no true label'}")
-        label = entry.get(label_attribute)
-        given[name] = None if label is None else int(label)
+        given[name] = entry.get(label_attribute)
 
     labeled = {name: label for name, label in given.items() if label is not None}
-    wrong = Counter((truth[name], label) for name, label in labeled.items() if label != truth[name])
+    wrong = Counter((_key(truth[n]), _key(label)) for n, label in labeled.items() if label != truth[n])
+    counts = Counter(map(_key, labeled.values()))
     return Accuracy(
         objects=len(truth),
         correct=len(labeled) - wrong.total(),
         unlabeled=len(truth) - len(labeled),
-        labels=dict(sorted(Counter(labeled.values()).items())),
-        confusions=dict(sorted(wrong.items(), key=lambda pair: (-pair[1], pair[0]))),
+        labels=dict(sorted(counts.items(), key=lambda pair: str(pair[0]))),
+        confusions=dict(sorted(wrong.items(), key=lambda pair: (-pair[1], str(pair[0])))),
     )
+
+
+def _key(label: Any) -> int | str:
+    return label if isinstance(label, int | str) else json.dumps(label, sort_keys=True)

@@ -1,7 +1,7 @@
 """The true labels of the demo's digits, and who may read them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from gtplus_cli.simulation import digits
 
@@ -14,15 +14,19 @@ class Answers:
     """The true labels, which have two readers: a sample's reviewer, and the final measurement of accuracy.
 
     Args:
-        labels: the true class by file name; an object's file name is what follows its last slash.
+        labels: the true label by file name.
+        start: what the URI of every object has before that name. Default: all up to its last slash.
+        names: of the labels in words, by file name. Default: the labels themselves.
 
     Attributes:
         asked: every object that a reviewer asked for, in order, the refused ones too.
         refused: those of them that were refused.
     """
 
-    def __init__(self, labels: Mapping[str, int]) -> None:
+    def __init__(self, labels: Mapping[str, Any], start: str = "", names: Mapping[str, str] | None = None) -> None:
         self._labels = dict(labels)
+        self._start = start
+        self._names = {} if names is None else dict(names)
         self.asked: list[str] = []
         self.refused: list[str] = []
 
@@ -35,12 +39,20 @@ class Answers:
         """Returns the answers for these objects and no others."""
         return SampleAnswers(self, objects)
 
-    def for_accuracy(self) -> Mapping[str, int]:
+    def for_accuracy(self) -> Mapping[str, Any]:
         """Returns all true labels by file name. For the final measurement only."""
         return dict(self._labels)
 
-    def _label_of(self, obj: str) -> int:
-        return self._labels[file_name(obj)]
+    def file_name(self, obj: str) -> str:
+        """Returns the file name of an object's URI."""
+        return obj.partition(self._start)[2] if self._start else obj.rpartition("/")[2]
+
+    def _label_of(self, obj: str) -> Any:
+        return self._labels[self.file_name(obj)]
+
+    def _name_of(self, obj: str) -> str:
+        name = self.file_name(obj)
+        return self._names.get(name, str(self._labels[name]))
 
 
 class SampleAnswers:
@@ -50,7 +62,7 @@ class SampleAnswers:
         self._answers = answers
         self._objects = frozenset(objects)
 
-    def label_of(self, obj: str) -> int:
+    def label_of(self, obj: str) -> Any:
         """Returns what an object of the sample shows; it is recorded that somebody asked.
 
         Raises:
@@ -63,7 +75,6 @@ class SampleAnswers:
             raise OutsideSample(f"{obj} is not in the sample: its true label is not shown")
         return self._answers._label_of(obj)
 
-
-def file_name(obj: str) -> str:
-    """Returns the file name of an object's URI."""
-    return obj.rpartition("/")[2]
+    def name_of(self, obj: str) -> str:
+        """Returns the label of `label_of` in words."""
+        return self._answers._name_of(obj)

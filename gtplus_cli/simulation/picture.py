@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 _PAPER, _CARD, _RULE, _INK, _FAINT = "#f6f5f1", "#ffffff", "#d9d6cd", "#22252b", "#6c6f76"
 _WRONG, _WRONG_CARD, _RIGHT = "#c62828", "#fdecea", "#1b7f3b"
@@ -68,24 +68,40 @@ def _draw_tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, left: 
         width=3 if tile.wrong else 1,
     )
     picture = Image.open(io.BytesIO(tile.image)).convert("RGB")
-    sheet.paste(picture.resize((_IMAGE, _IMAGE), Image.Resampling.NEAREST), (left + _PAD, top + _PAD))
+    if max(picture.size) <= _IMAGE:
+        picture = picture.resize((_IMAGE, _IMAGE), Image.Resampling.NEAREST)
+    else:
+        picture = ImageOps.pad(picture, (_IMAGE, _IMAGE), color=_CARD)
+    sheet.paste(picture, (left + _PAD, top + _PAD))
     middle = (left + _CARD_WIDTH / 2, top + _CARD_HEIGHT - _PAD / 2 - _CAPTION / 2)
     _draw_caption(draw, tile, *middle)
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, tile: Tile, x: float, y: float) -> None:
     color = _WRONG if tile.wrong else _INK
+    room = _CARD_WIDTH - 8
     if tile.after is None or tile.after == tile.label:
-        draw.text((x, y), tile.label, color, _font(_LABEL), anchor="mm")
+        text, size = _fitted(tile.label, room)
+        draw.text((x, y), text, color, _font(size), anchor="mm")
         return
     # The bundled font has no arrow, so it is drawn; it tells old from new without colors.
-    before, after = _width(tile.label, _LABEL), _width(tile.after, _LABEL)
+    half = (room - _ARROW - 16) / 2
+    (first, first_size), (second, second_size) = _fitted(tile.label, half), _fitted(tile.after, half)
+    before, after = _width(first, first_size), _width(second, second_size)
     left = x - (before + after + _ARROW + 16) / 2
-    draw.text((left, y), tile.label, color, _font(_LABEL), anchor="lm")
+    draw.text((left, y), first, color, _font(first_size), anchor="lm")
     start, end = left + before + 8, left + before + 8 + _ARROW
     draw.line((start, y, end, y), _FAINT, 2)
     draw.polygon([(end, y), (end - 7, y - 5), (end - 7, y + 5)], _FAINT)
-    draw.text((end + 8, y), tile.after, _RIGHT if tile.wrong else _INK, _font(_LABEL), anchor="lm")
+    draw.text((end + 8, y), second, _RIGHT if tile.wrong else _INK, _font(second_size), anchor="lm")
+
+
+def _fitted(text: str, room: float) -> tuple[str, int]:
+    """The text as it fits, and its size: smaller first, then cut."""
+    size = next((size for size in range(_LABEL, 9, -1) if _width(text, size) <= room), 10)
+    while len(text) > 1 and _width(text, size) > room:
+        text = text[:-2] + "…"
+    return text, size
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from gtplus_cli.simulation.ports import Client, Store, split_uri
-from gtplus_cli.simulation.workforce import Workforce
+from gtplus_cli.simulation.workforce import Labelers
 from gtplus_cli.simulation.workorder import Item, WorkOrder, output_manifest
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
 
@@ -43,7 +43,7 @@ class SimulatedProvider:
         client: Client,
         s3: Store,
         project: str,
-        workforce: Workforce,
+        workforce: Labelers,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

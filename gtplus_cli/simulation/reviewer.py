@@ -3,7 +3,7 @@
 import logging
 from typing import Any, NamedTuple
 
-from gtplus_cli.simulation.answers import Answers
+from gtplus_cli.simulation.answers import Answers, SampleAnswers
 from gtplus_cli.simulation.ports import Client
 from gtplus_runtime.lifecycle import BatchStatus
 
@@ -42,7 +42,7 @@ class SimulatedReviewer:
         """Reviews the sample of a batch that is ready for it, submits the verdicts, and returns them."""
         sample = self._call("batch.sample", batch)
         answers = self._answers.for_sample(entry["object"] for entry in sample["objects"])
-        verdicts = [_verdict(entry, answers.label_of(entry["object"])) for entry in sample["objects"]]
+        verdicts = [_verdict(entry, answers) for entry in sample["objects"]]
         bodies = [_body(verdict) for verdict in verdicts]
         self._call("batch.review", batch, round=sample["round"], verdicts=bodies)
         wrong = sum(not verdict.correct for verdict in verdicts)
@@ -78,12 +78,17 @@ class SimulatedReviewer:
         return self._client.call(route, project=self._project, batch=batch, **body)
 
 
-def _verdict(entry: dict[str, Any], truth: int) -> Verdict:
-    label = entry.get("label")
+def _verdict(entry: dict[str, Any], answers: SampleAnswers) -> Verdict:
+    obj, label = entry["object"], entry.get("label")
+    truth = answers.label_of(obj)
     if label is None:
-        return Verdict(entry["object"], False, f"shows a {truth}, not labeled")
-    correct = int(label) == truth
-    return Verdict(entry["object"], correct, "" if correct else f"shows a {truth}, labeled {label}")
+        return Verdict(obj, False, f"shows a {answers.name_of(obj)}, not labeled")
+    correct = bool(label == truth)
+    said = entry.get("name", label)
+    return Verdict(obj, correct, "" if correct else f"shows a {answers.name_of(obj)}, labeled {said}"[:_LONGEST])
+
+
+_LONGEST = 1_000
 
 
 def _body(verdict: Verdict) -> dict[str, Any]:

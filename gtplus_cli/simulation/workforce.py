@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import combinations
 from math import exp
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from gtplus_cli.simulation import digits
 
@@ -37,6 +37,24 @@ class Label(NamedTuple):
         """The class's name."""
         return str(self.class_id)
 
+    def written(self, attribute: str, about: Mapping[str, str]) -> dict[str, Any]:
+        """The label's attributes in an output manifest."""
+        metadata = {"confidence": self.confidence, "class-name": self.name, **about}
+        return {attribute: self.class_id, f"{attribute}-metadata": metadata}
+
+
+class Given(Protocol):
+    """A label that a workforce gave."""
+
+    def written(self, attribute: str, about: Mapping[str, str]) -> dict[str, Any]:
+        """The label's attributes in an output manifest.
+
+        Args:
+            attribute: the label attribute.
+            about: metadata of the job.
+        """
+        ...
+
 
 class Work(NamedTuple):
     """What came of labeling a set of images.
@@ -46,8 +64,27 @@ class Work(NamedTuple):
         failed: what could not be labeled, by object, with the reason.
     """
 
-    labels: dict[str, Label]
+    labels: Mapping[str, Given]
     failed: dict[str, str]
+
+
+class Labelers(Protocol):
+    """A simulated workforce.
+
+    Attributes:
+        name: for the log; says that it is simulated.
+    """
+
+    name: str
+
+    def label(self, images: Mapping[str, bytes], *, with_care: bool = False) -> Work:
+        """Label images.
+
+        Args:
+            images: the bytes of the image files by object.
+            with_care: no mistakes on purpose, as in a rework.
+        """
+        ...
 
 
 class Workforce:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
-from gtplus_cli.simulation.workforce import Label, Work
+from gtplus_cli.simulation.workforce import Work
 from gtplus_runtime.manifest import FROZEN
 
 _VERSION = 1
@@ -107,8 +107,7 @@ def _lines(order: WorkOrder, items: Iterable[Item], work: Work, created: datetim
 
 
 def _label(attribute: str, work: Work, obj: str, about: Mapping[str, str]) -> dict[str, Any]:
-    label: Label | None = work.labels.get(obj)
-    if label is None:
+    given = work.labels.get(obj)
+    if given is None:
         return {f"{attribute}-metadata": {"failure-reason": work.failed[obj], **about}}
-    metadata = {"confidence": label.confidence, "class-name": label.name, **about}
-    return {attribute: label.class_id, f"{attribute}-metadata": metadata}
+    return given.written(attribute, about)

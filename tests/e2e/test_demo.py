@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +81,41 @@ def test_the_first_round_is_rejected_on_the_samples_evidence_and_the_rework_is_d
     assert "reads its own data: 200; its neighbour's: 403" in output
     assert "simulated" in output
     assert processes_of(app) == []
+
+
+def test_the_main_job_on_images_of_ones_own_with_the_labels_of_a_manifest(app: Path) -> None:
+    manifest = ROOT / "tests" / "data" / "coral-output.manifest"
+    lines = [json.loads(line) for line in manifest.read_bytes().splitlines()[:12]]
+    images = app / "corals"
+    images.mkdir()
+    for number, line in enumerate(lines):
+        Image.new("RGB", (300, 200), (20 * number, 90, 120)).save(images / line["source-ref"].rpartition("/")[2])
+    demo = start(app, "--images", str(images), "--manifest", str(manifest), "--error-rate", "0.25", "--seed", "3")
+    output, _ = demo.communicate(timeout=170)
+    assert demo.returncode == 0, output
+    rates = accuracy(output)
+    assert rates == {"round 1": 75.0, "round 2": 100.0, "delivered": 100.0}
+    assert "whose labels are replayed" in output
+    delivered = [json.loads(line) for line in (app / "demo-output" / "labels" / "output.manifest").open()]
+    truth = {line["source-ref"].rpartition("/")[2]: line["test-label-dianthus"] for line in lines}
+    assert {line["source-ref"].rpartition("/")[2]: line["test-label-dianthus"] for line in delivered} == truth
+    assert (app / "demo-output" / "sample.png").read_bytes().startswith(b"\x89PNG")
+    assert processes_of(app) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--images", "nowhere"], "is a folder"),
+        (["--manifest", str(ROOT / "tests" / "data" / "coral-output.manifest")], "goes with --images"),
+    ],
+)
+def test_a_demo_that_cannot_be_is_refused_before_anything_starts(app: Path, arguments: list[str], words: str) -> None:
+    demo = start(app, *arguments)
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert words in output
+    assert "local cloud" not in output
 
 
 def test_without_errors_the_first_round_is_accepted(app: Path) -> None:
