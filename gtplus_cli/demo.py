@@ -226,6 +226,7 @@ class Demo:
             "[bold]Delivered[/bold]", f"{shown(output / 'labels' / 'output.manifest')}   {len(delivered)} lines"
         )
         facts.add_row("", shown(output / "labels" / "gtplus" / "summary.json"))
+        facts.add_row("", f"{shown(output / 'labels' / 'gtplus' / 'README.md')}   the dataset card")
         facts.add_row("[bold]Picture[/bold]", shown(output / "sample.png"))
         facts.add_row("[bold]Access[/bold]", f"the {PROJECT} role reads its own data: {own}; its neighbour's: {other}")
         facts.add_row(

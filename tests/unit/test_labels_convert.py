@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gtplus_cli.labels import FORMATS, convert_labels, import_labels
+from gtplus_cli.labels import FORMATS, check_labels, convert_labels, import_labels, label_statistics
 from gtplus_cli.labels.pictures import relative
 from gtplus_runtime.problems import Refused
 
@@ -643,11 +643,25 @@ def test_whatever_a_manifest_holds_it_is_converted_or_refused(entries: list[Any]
             assert len([json.loads(line) for line in done.output.read_text().splitlines()]) == done.objects
 
 
+@given(st.lists(ENTRY | JSON, max_size=4))
+def test_whatever_a_manifest_holds_it_is_checked_and_counted(entries: list[Any]) -> None:
+    with written(entries) as manifest:
+        report = check_labels(manifest, report=manifest.with_name("report"), inputs=manifest)
+        told = [json.loads(line) for line in manifest.with_name("report").read_text().splitlines()]
+        assert Counter(problem["kind"] for problem in told) == report.counts
+        assert json.loads(json.dumps(report.summary()))["problems"] == len(told)
+        counted = label_statistics(manifest)
+        assert {name: s.labeled for name, s in counted.items()} == {n: s.labeled for n, s in report.statistics.items()}
+        unread = sum(not isinstance(e, dict) or not e.get("source-ref") for e in entries)
+        assert report.counts["line that cannot be read"] >= unread
+
+
 @given(st.binary(max_size=200))
 def test_whatever_bytes_come_they_are_converted_or_refused(content: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "manifest"
         path.write_bytes(content)
+        check_labels(path)
         with contextlib.suppress(Refused):
             convert_labels(path, Path(folder) / "out", to="jsonl")
 
