@@ -60,13 +60,24 @@ class WorkspaceClient:
         self._http = URLLib3Session(verify=core.get_config_variable("ca_bundle") or True, timeout=40)
         self._duties: list[Duty] = []
 
-    def call(self, route: str, /, *, project: str = "", batch: str = "", key: str | None = None, **body: Any) -> Any:
+    def call(
+        self,
+        route: str,
+        /,
+        *,
+        project: str = "",
+        batch: str = "",
+        event: str = "",
+        key: str | None = None,
+        **body: Any,
+    ) -> Any:
         """Call a route by its name, under the first duty that the caller has for it.
 
         Args:
             route: as in `gtplus_runtime.routes`.
             project: the project in its path.
             batch: the batch in its path.
+            event: the event in its path.
             key: the idempotency key of a command. Default: a new one.
             body: the fields of a command, or the query of a reading.
 
@@ -75,7 +86,8 @@ class WorkspaceClient:
             Unreachable: no answer came.
         """
         entry = BY_NAME[route]
-        path = entry.path.format(project=quote(project, safe=""), batch=quote(batch, safe=""))
+        names = {"project": project, "batch": batch, "event": event}
+        path = entry.path.format(**{name: quote(value, safe="") for name, value in names.items()})
         text = json.dumps(body) if entry.method == "POST" else None
         if text is None and body:
             path += "?" + urlencode(body)

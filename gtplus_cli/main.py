@@ -11,7 +11,17 @@ except ModuleNotFoundError as missing:  # the constructs are installed without w
 from pathlib import Path
 from typing import Annotated
 
-from gtplus_cli import access_commands, batch_commands, labels_commands, local_commands, project_commands, team_commands
+from gtplus_cli import (
+    access_commands,
+    batch_commands,
+    dlq_commands,
+    event_commands,
+    labels_commands,
+    local_commands,
+    notify_commands,
+    project_commands,
+    team_commands,
+)
 from gtplus_cli.errors import guarded
 from gtplus_runtime.problems import Problem, Refused
 
@@ -26,6 +36,9 @@ app.add_typer(batch_commands.app, name="batch")
 app.add_typer(labels_commands.app, name="labels")
 app.add_typer(team_commands.app, name="team")
 app.add_typer(access_commands.app, name="access")
+app.add_typer(event_commands.app, name="events")
+app.add_typer(dlq_commands.app, name="dlq")
+app.add_typer(notify_commands.app, name="notify")
 app.add_typer(local_commands.app, name="local")
 
 

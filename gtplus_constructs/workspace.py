@@ -127,6 +127,7 @@ class LabelingWorkspace(Construct):
                     "topic": self.topic.topic_arn,
                     "alarmTopic": self.monitoring.topic.topic_arn,
                     "storageEvents": self.workflow.storage_events_queue.queue_url,
+                    "topicLetters": self.letters["topic"].queue_arn,
                     "letters": {hop: queue.queue_url for hop, queue in self.letters.items()},
                     "userPool": self.directory.user_pool.user_pool_id,
                 },
@@ -176,17 +177,19 @@ class LabelingWorkspace(Construct):
     def grant_notify(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal choose who gets e-mail from the topics: `gtplus notify`."""
         topics = [self.topic.topic_arn, self.monitoring.topic.topic_arn]
+        # By e-mail alone: no queue or address of somebody else's is put beside.
+        by_email, changed = {"StringEquals": {"sns:Protocol": "email"}}, topics
+        if deviates(
+            self, "who notifies may use any protocol, and any topic's subscriptions: the local cloud tells neither"
+        ):
+            by_email, changed = {}, ["*"]
         subscribe = iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["sns:Subscribe"],
-            resource_arns=topics,
-            # By e-mail alone: no queue or address of somebody else's is put beside.
-            conditions={"StringEquals": {"sns:Protocol": "email"}},
+            grantee=grantee, actions=["sns:Subscribe"], resource_arns=topics, conditions=by_email
         )
         change = iam.Grant.add_to_principal(
             grantee=grantee,
             actions=["sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes", "sns:Unsubscribe"],
-            resource_arns=topics,
+            resource_arns=changed,
         )
         return subscribe.combine(change).combine(self._find(grantee))
 

@@ -365,6 +365,8 @@ class World:
                 StartingPosition="LATEST",
                 BatchSize=mapping["BatchSize"],
                 FilterCriteria=mapping["FilterCriteria"],
+                DestinationConfig=mapping["DestinationConfig"],
+                MaximumRecordAgeInSeconds=mapping["MaximumRecordAgeInSeconds"],
                 FunctionResponseTypes=["ReportBatchItemFailures"],
             )
             time.sleep(0.3)

@@ -1,0 +1,111 @@
+"""`gtplus events`: the quarantine of what S3 told, telling again, and the schemas."""
+
+import json
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gtplus_cli.caller import Caller, command
+from gtplus_cli.letters import retell_all
+from gtplus_cli.render import ago, safe
+from gtplus_runtime.problems import Problem, Refused, shown
+from gtplus_runtime.store import BUS, EVERYBODY, TOPIC
+
+app = typer.Typer(no_args_is_help=True, help="What came to nothing, telling again, and the schemas of the events.")
+
+
+@command(app, "list")
+def list_(caller: Caller) -> None:
+    """List what S3 told and led to nothing, newest first, each with its reason (operators)."""
+    events = _quarantine(caller)
+    caller.show({"events": events}, lambda out: _show(events, out))
+    if events:
+        caller.next("gtplus events replay EVENT, once the reason is gone")
+
+
+@command(app)
+def replay(
+    caller: Caller,
+    event: Annotated[str | None, typer.Argument(help="The event, as the list names it.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every event in quarantine that names an object.")] = False,
+) -> None:
+    """Act on an event of the quarantine again. Repeating it changes nothing (operators)."""
+    if (event is None) is not every:
+        problem = Problem("EVENT", "one event, or --all", shown(event), "name one of the two")
+        raise Refused(400, "it is not clear what to replay", [problem])
+    ids = [event] if event else [each["id"] for each in _quarantine(caller) if "uri" in each]
+    answers = [caller.client.call("event.replay", event=id) for id in ids]
+
+    def people(out: Console) -> None:
+        for answer in answers:
+            mark = "[green]✓[/green]" if answer.get("settled") else "[yellow]still[/yellow]"
+            out.print(f"{mark} {safe(answer['uri'])}: {safe(answer['reason'])}")
+
+    caller.show({"events": answers}, people)
+    caller.next("gtplus events list")
+
+
+@command(app)
+def retell(
+    caller: Caller,
+    *,
+    since: Annotated[datetime, typer.Option(help="From this time on, in UTC.", formats=["%Y-%m-%dT%H:%M:%SZ"])],
+    until: Annotated[
+        datetime | None, typer.Option(help="Up to this time, in UTC. Default: now.", formats=["%Y-%m-%dT%H:%M:%SZ"])
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Of this project only.")] = None,
+    to: Annotated[str, typer.Option(help=f"Whom: {EVERYBODY}, {BUS} or {TOPIC}.")] = EVERYBODY,
+) -> None:
+    """Tell the events of a span of time again, word for word, and look at every open batch (operators)."""
+    if to not in (EVERYBODY, BUS, TOPIC):
+        problem = Problem("--to", f"one of {EVERYBODY}, {BUS}, {TOPIC}", shown(to), "choose one of them")
+        raise Refused(400, "nothing was told again", [problem])
+    end = datetime.now(UTC) if until is None else until.replace(tzinfo=UTC)
+    done = retell_all(caller.client, since.replace(tzinfo=UTC), end, project, to)
+    caller.show(
+        done, lambda out: out.print(f"{done['told']} events are told again, {done['nudged']} batches looked at")
+    )
+    caller.next("consumers know an event by workspace, project, batch and seq")
+
+
+@command(app)
+def schema(
+    caller: Caller, kind: Annotated[str, typer.Argument(help="`batch` or `project`.", metavar="KIND")] = "batch"
+) -> None:
+    """Print the JSON Schema of the detail of an event on the bus."""
+    if kind not in ("batch", "project"):
+        problem = Problem("KIND", "batch or project", shown(kind), "choose one of the two")
+        raise Refused(400, "there is no such schema", [problem])
+    path = resources.files("gtplus_constructs") / "schemas" / f"{kind}-status-changed.v1.json"
+    text = path.read_text()
+    caller.show(json.loads(text), lambda out: out.print_json(text))
+
+
+def _quarantine(caller: Caller) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = []
+    start: int | None = 0
+    while start is not None:
+        page = caller.client.call("event.list", start=start)
+        events += page["events"]
+        start = page["next"]
+    return events
+
+
+def _show(events: list[dict[str, Any]], out: Console) -> None:
+    if not events:
+        out.print("nothing is in quarantine")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("Event", "Since", "Batch", "What S3 told", "Why nothing came of it"):
+        table.add_column(column, overflow="fold")
+    for event in events:
+        batch = f"{event['project']}/{event['batch']}" if "batch" in event else ""
+        table.add_row(
+            event["id"], ago(event["at"]), batch, safe(event.get("uri") or event.get("text", "")), safe(event["reason"])
+        )
+    out.print(table)
