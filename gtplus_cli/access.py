@@ -7,15 +7,16 @@ revocation the door is shut.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import boto3
 from botocore.exceptions import ClientError
 
 from gtplus_cli.registry import read_place
-from gtplus_runtime.places import Grant, Place
+from gtplus_runtime.places import DATA_ROLES, Grant, Place
 from gtplus_runtime.problems import Problem, Refused
 from gtplus_runtime.revocation import (
     POLICY_NAME,
@@ -103,7 +104,8 @@ class AccessControl:
 
     def __init__(self, session: boto3.Session, workspace: str, project: str) -> None:
         self._iam, self._s3 = session.client("iam"), session.client("s3")
-        self.place = Place.of(read_place(session, workspace, project))
+        registered = read_place(session, workspace, project)
+        self.place, self._trust = Place.of(registered), registered["trust"]
         if not self.place.data_role_arn:
             problem = Problem("PROJECT", "has a data role", self.place.provider, "its people work with presigned links")
             raise Refused(409, f"project {project!r} has no data role", [problem])
@@ -122,6 +124,7 @@ class AccessControl:
             buckets=[self._bucket(grant, grant.bucket in revoked) for grant in self.place.grants],
             sessions_before=revoked_sessions(document),
         )
+        access.drift += _trust_drift(_document(role["AssumeRolePolicyDocument"]), self._trust)
         access.drift += self._role_drift()
         for bucket in access.buckets:
             if bucket.guarded is False:
@@ -147,7 +150,7 @@ class AccessControl:
         chosen = self._chosen(buckets)
         document = self._reserved()
         revoked = sorted({*revoked_buckets(document), *chosen})
-        before = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if sessions else revoked_sessions(document)
+        before = _next_second() if sessions else revoked_sessions(document)
         self._write(role_policy(self._partition, revoked, before))
         done = [f"the role is denied {', '.join(revoked)}: the door is shut, for live sessions too"]
         if sessions:
@@ -203,10 +206,11 @@ class AccessControl:
         return BucketAccess(grant, revoked, statement_id(self.place.data_role_arn) in ids, bool(guards))
 
     def _names_role(self, statement: dict[str, Any]) -> bool:
-        # The guard names the role by its path, which no other role has.
-        folder = self.place.data_role_arn.rpartition("/")[0]
-        patterns = [v for operator in statement.get("Condition", {}).values() for k, v in operator.items()]
-        return any(str(pattern).rpartition("/")[0] == folder for pattern in patterns)
+        # The guard names a role of the app by its path, which no other role has; one that was brought by its ARN.
+        arn = self.place.data_role_arn
+        names = {arn, f"{arn.rpartition('/')[0]}/*"} if f":role/{DATA_ROLES}" in arn else {arn}
+        patterns = [v for operator in statement.get("Condition", {}).values() for v in operator.values()]
+        return any(name in names for pattern in patterns for name in _many(pattern))
 
     def _bucket_policy(self, bucket: str) -> dict[str, Any] | None:
         try:
@@ -238,6 +242,10 @@ class AccessControl:
     def _role_drift(self) -> list[str]:
         names = self._iam.list_role_policies(RoleName=self._role)["PolicyNames"]
         attached = self._iam.list_attached_role_policies(RoleName=self._role)["AttachedPolicies"]
+        if f":role/{DATA_ROLES}" not in self.place.data_role_arn:
+            # A role that was brought: whatever its policies are called, they must say what the app asks for.
+            inline = [self._inline(name) for name in names if name != POLICY_NAME]
+            return _allow_drift([*inline, *(self._managed(p["PolicyArn"]) for p in attached)], self._expected())
         drift = [
             f"the role has an inline policy that the app does not declare: {name}"
             for name in names
@@ -246,34 +254,105 @@ class AccessControl:
         drift += [f"the role has a managed policy that the app does not declare: {p['PolicyArn']}" for p in attached]
         if DATA_POLICY not in names:
             return [*drift, "the role lacks the policy of its grants: deploy the app"]
-        document = _document(self._iam.get_role_policy(RoleName=self._role, PolicyName=DATA_POLICY)["PolicyDocument"])
-        allowed = {
-            (action, resource)
-            for statement in document["Statement"]
-            if statement["Effect"] == "Allow"
-            for action in _many(statement["Action"])
-            for resource in _many(statement["Resource"])
-            if action.startswith("s3:")
-        }
-        expected = self._expected()
-        drift += [
-            f"the role may {action} on {resource}, which the app does not grant"
-            for action, resource in sorted(allowed - expected)
-        ]
-        drift += [
-            f"the role may not {action} on {resource}, which the app grants"
-            for action, resource in sorted(expected - allowed)
-        ]
-        return drift
+        return drift + _allow_drift([self._inline(DATA_POLICY)], self._expected())
 
-    def _expected(self) -> set[tuple[str, str]]:
-        pairs = set()
+    def _inline(self, name: str) -> dict[str, Any]:
+        return _document(self._iam.get_role_policy(RoleName=self._role, PolicyName=name)["PolicyDocument"])
+
+    def _managed(self, arn: str) -> dict[str, Any]:
+        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        return _document(self._iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"])
+
+    def _expected(self) -> list["_Allowed"]:
+        found = []
         for grant in self.place.grants:
             bucket = f"arn:{self._partition}:s3:::{grant.bucket}"
-            pairs |= {("s3:GetObject", f"{bucket}/{prefix}*") for prefix in (*grant.read, *grant.write)}
-            pairs |= {("s3:PutObject", f"{bucket}/{prefix}*") for prefix in grant.write}
-            pairs |= {("s3:ListBucket", bucket), ("s3:GetBucketLocation", bucket)}
-        return pairs
+            readable = [*grant.read, *grant.write]
+            found += [_Allowed("s3:GetObject", f"{bucket}/{prefix}*") for prefix in readable]
+            found += [_Allowed("s3:PutObject", f"{bucket}/{prefix}*") for prefix in grant.write]
+            listable = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in readable]}}
+            found += [_Allowed("s3:ListBucket", bucket, _canonical(listable))]
+            found += [_Allowed("s3:GetBucketLocation", bucket)]
+        return found
+
+
+class _Allowed(NamedTuple):
+    """An action that a statement allows on a resource, both perhaps patterns; its condition as text, "" for none."""
+
+    action: str
+    resource: str
+    condition: str = ""
+
+    def covers(self, other: "_Allowed") -> bool:
+        """Whether it allows all that the other one does."""
+        same = self.condition in ("", other.condition)
+        action = fnmatchcase(other.action.lower(), self.action.lower())
+        return same and action and fnmatchcase(other.resource, self.resource)
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.resource}{' if ' + self.condition if self.condition else ''}"
+
+
+def _allow_drift(documents: Sequence[dict[str, Any]], expected: Sequence[_Allowed]) -> list[str]:
+    """Where policies and grants differ, on S3: the use of keys is not registered with a place."""
+    found, drift = [], []
+    for statement in (s for document in documents for s in document["Statement"] if s["Effect"] == "Allow"):
+        if "Action" not in statement or "Resource" not in statement:
+            drift.append(f"the role is allowed all but a few things, which the app does not grant: {statement}")
+            continue
+        condition = _canonical(statement.get("Condition", {}))
+        found += [
+            _Allowed(action, resource, condition)
+            for action in _many(statement["Action"])
+            for resource in _many(statement["Resource"])
+            if action == "*" or action.startswith("s3:")
+        ]
+    drift += [
+        f"the role may {each}, which the app does not grant"
+        for each in sorted(set(found))
+        if not any(granted.covers(each) for granted in expected)
+    ]
+    drift += [
+        f"the role may not {each}, which the app grants"
+        for each in sorted(expected)
+        if not any(allowed.covers(each) for allowed in found)
+    ]
+    return drift
+
+
+def _trust_drift(document: dict[str, Any], declared: dict[str, Any]) -> list[str]:
+    """Where a trust policy and what the app declares differ: by principals, and by the keys of conditions."""
+    found = {
+        (principal, _canonical({o: sorted(keys) for o, keys in statement.get("Condition", {}).items()}))
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+        for principal in _trusted(statement)
+    }
+    wanted = {(principal, _canonical(declared["conditions"])) for principal in declared["principals"]}
+
+    def text(trusted: tuple[str, str]) -> str:
+        return trusted[0] + (f" if {trusted[1]}" if trusted[1] else "")
+
+    return [
+        *(f"the role trusts {text(each)}, which the app does not declare" for each in sorted(found - wanted)),
+        *(f"the role does not trust {text(each)}, which the app declares" for each in sorted(wanted - found)),
+    ]
+
+
+def _canonical(condition: dict[str, Any]) -> str:
+    """A condition as text that does not depend on its order; "" for none."""
+    if not condition:
+        return ""
+    ordered = {
+        operator: {key: sorted(_many(values)) for key, values in keys.items()} if isinstance(keys, dict) else keys
+        for operator, keys in condition.items()
+    }
+    return json.dumps(ordered, sort_keys=True)
+
+
+def _next_second() -> str:
+    # A session's start has no fractions of a second: with the present second, one that began in it would go on.
+    return (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _document(value: Any) -> dict[str, Any]:
@@ -290,6 +369,12 @@ def _principals(trust: dict[str, Any]) -> list[str]:
         f"{principal}{' if ' + json.dumps(statement['Condition']) if statement.get('Condition') else ''}"
         for statement in trust["Statement"]
         if statement["Effect"] == "Allow"
-        for values in statement["Principal"].values()
-        for principal in _many(values)
+        for principal in _trusted(statement)
     ]
+
+
+def _trusted(statement: dict[str, Any]) -> list[str]:
+    principal = statement.get("Principal", "everybody but a few")
+    if isinstance(principal, str):
+        return [principal]
+    return [each for values in principal.values() for each in _many(values)]

@@ -1,4 +1,4 @@
-"""How large a policy becomes: what is known is counted, what only a deployment knows is taken at its longest."""
+"""How large a policy or a place becomes: what is known is counted, what only a deployment knows at its longest."""
 
 import json
 from typing import Any
@@ -11,16 +11,19 @@ MAX_ROLE_BYTES = 10_240
 MAX_BUCKET_BYTES = 20_480
 """Bytes of a bucket's policy ("Amazon S3 bucket policies": 20 KB)."""
 
+MAX_PARAMETER_BYTES = 4_096
+"""Bytes of the value of a Standard parameter ("Managing parameter tiers" of Systems Manager)."""
+
 _UNKNOWN = 86
 """Characters of a value that is not known at synth: a bucket's ARN has at most 83, a key's 86."""
 
 
 def rendered_size(stack: Stack, document: Any) -> int:
-    """Bytes of a policy as it will stand in the account, without white space; rather more than less.
+    """Bytes of a document as it will stand in the account, without white space; rather more than less.
 
     Args:
         stack: resolves the tokens.
-        document: the policy.
+        document: the policy or place.
     """
     return len(json.dumps(_filled(stack.resolve(document)), separators=(",", ":")))
 

@@ -14,10 +14,10 @@ from constructs import Construct
 
 from gtplus_constructs._sizes import MAX_ROLE_BYTES, rendered_size
 from gtplus_constructs._validation import check_disjoint, check_prefixes, raise_all
-from gtplus_constructs.bucket import DATA_ROLES, SERVICE_ACTIONS, LabelingBucket
+from gtplus_constructs.bucket import SERVICE_ACTIONS, LabelingBucket
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_runtime import revocation
-from gtplus_runtime.places import OURS
+from gtplus_runtime.places import DATA_ROLES, OURS
 from gtplus_runtime.problems import Problem, shown
 
 _ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
@@ -104,22 +104,34 @@ class DataGrant:
             _allow(f"List{name}", "s3:ListBucket", [bucket], {"StringLike": {"s3:prefix": self.listable}}),
         ]
         if self.encryption_key is not None:
-            stack = Stack.of(self.bucket)
-            # Through S3 and for this bucket only: the key may serve others. With a bucket key the context is the
-            # bucket, without one the object ("Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys").
-            conditions = {
-                "StringEquals": {"kms:ViaService": f"s3.{self.bucket.env.region}.{stack.url_suffix}"},
-                "StringLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
-            }
-            statements.append(
-                iam.PolicyStatement(
-                    sid=f"Key{name}",
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                    resources=[self.encryption_key.key_arn],
-                    conditions=conditions,
-                )
-            )
+            statements.append(self._use_key(name, self.encryption_key.key_arn))
         return statements
+
+    def _use_key(self, name: str, key: str) -> iam.PolicyStatement:
+        bucket = self.bucket.bucket_arn
+        # Through S3 and for this bucket only: the key may serve others. With a bucket key the context is the
+        # bucket, without one the object ("Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys").
+        via = f"s3.{self.bucket.env.region}.{Stack.of(self.bucket).url_suffix}"
+        return iam.PolicyStatement(
+            sid=f"Key{name}",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[key],
+            conditions={
+                "StringEquals": {"kms:ViaService": via},
+                "StringLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
+            },
+        )
+
+    def key_statement(self, role_arn: str, name: str) -> iam.PolicyStatement:
+        """The Allow of a key of another account, whose owner must add it to the key's policy.
+
+        Args:
+            role_arn: the role.
+            name: of the role, for the statement's id.
+        """
+        statement = self._use_key(name, "*")  # in a key policy: this key
+        statement.add_arn_principal(role_arn)
+        return statement
 
     def owner_statements(self) -> list[iam.PolicyStatement]:
         """The side of those whose data they are: they upload what the project reads, and fetch what it writes."""
@@ -214,6 +226,7 @@ class DataAccessRole(Construct):
         self.role, self._pattern = self._make(trusted)
         for index, grant in enumerate(self.grants):
             self._guard(index, grant)
+            self._tell_key_owner(index, grant)
 
     @classmethod
     def from_role_arn(
@@ -322,7 +335,7 @@ class DataAccessRole(Construct):
         stack = Stack.of(self)
         statements = grant.guard_statements(self._pattern, self._name(index))
         owner = grant.bucket.env.account
-        if not Token.is_unresolved(owner) and not Token.is_unresolved(stack.account) and owner != stack.account:
+        if _of_another_account(owner, stack):
             # Across accounts both sides must allow, and we can write only ours.
             statements = [*grant.allow_statements(self.role_arn, self._name(index)), *statements]
             Annotations.of(self).add_warning_v2(
@@ -344,6 +357,17 @@ class DataAccessRole(Construct):
                 f"admit the role, too: bucket.admit(...)). Add them: "
                 f"{_as_json(stack, statements)}",
             )
+
+    def _tell_key_owner(self, index: int, grant: DataGrant) -> None:
+        """Across accounts a key must let the role in, too; its policy is its owner's to write."""
+        key, stack = grant.encryption_key, Stack.of(self)
+        if key is None or not _of_another_account(key.env.account, stack):
+            return
+        Annotations.of(self).add_warning_v2(
+            "gtplus:KeyOfAnotherAccount",
+            f"The key of grant {index} is of account {key.env.account}: the role uses it only once its owner adds to "
+            f"its policy: {_as_json(stack, [grant.key_statement(self.role_arn, self._name(index))])}",
+        )
 
 
 class _BroughtRole(DataAccessRole):
@@ -423,19 +447,23 @@ def check_size(stack: Stack, grants: Sequence[DataGrant]) -> list[Problem]:
     return [Problem('"grants"', rule, f"about {size:,} bytes", mend)]
 
 
+def _of_another_account(owner: str, stack: Stack) -> bool:
+    known = not Token.is_unresolved(owner) and not Token.is_unresolved(stack.account)
+    return known and owner != stack.account
+
+
 def _as_json(stack: Stack, statements: Sequence[iam.PolicyStatement]) -> str:
     """Statements to paste; what only a deployment knows stands there as `${AWS::…}`."""
     region = stack.region
-    partition = None if Token.is_unresolved(region) else region_info.RegionInfo.get(region).partition
+    info = None if Token.is_unresolved(region) else region_info.RegionInfo.get(region)
+    known = {} if info is None else {"AWS::Partition": info.partition, "AWS::URLSuffix": info.domain_suffix}
 
     def text(value: Any) -> Any:
         match value:
             case {"Fn::Join": ["", parts]}:
                 return "".join(map(text, parts))
-            case {"Ref": "AWS::Partition"} if partition is not None:
-                return partition
             case {"Ref": name}:
-                return f"${{{name}}}"
+                return known.get(name) or f"${{{name}}}"
             case {"Fn::GetAtt": [name, attribute]}:
                 return f"${{{name}.{attribute}}}"
             case dict():

@@ -14,15 +14,13 @@ from constructs import Construct, IValidation
 from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._sizes import MAX_BUCKET_BYTES, rendered_size
 from gtplus_constructs._validation import raise_all
+from gtplus_runtime.places import DATA_ROLES
 from gtplus_runtime.problems import Problem, shown
 
 _ORIGIN = re.compile(r"https://[^/\s*?#]+")
 
 SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
 """What the service's page "Create a project" asks of the role, and nothing else; no delete."""
-
-DATA_ROLES = "gtplus/data/"
-"""The path of the data roles that this library makes: by it a bucket knows them all, without a reference to any."""
 
 
 class LabelingBucket(s3.Bucket):

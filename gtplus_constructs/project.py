@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_cdk import Annotations, Duration, Stack, Tags
 from aws_cdk import aws_events as events
@@ -11,8 +12,9 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from gtplus_constructs._hooks import Statuses
+from gtplus_constructs._sizes import MAX_PARAMETER_BYTES, rendered_size
 from gtplus_constructs._validation import check_either, check_id, raise_all
-from gtplus_constructs.access import DataAccessRole, DataGrant, check_grants, data_policy
+from gtplus_constructs.access import DataAccessRole, DataGrant, check_grants, check_size, data_policy
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_constructs.team import ProjectTeam
 from gtplus_constructs.workspace import LabelingWorkspace
@@ -54,7 +56,7 @@ class LabelingProject(Construct):
         groups: Cognito groups that exist already, by duty, for the team. Default: new ones.
 
     Raises:
-        ValueError: naming every option that does not fit.
+        ValueError: naming every option that does not fit; or where the grants are too many for one project.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class LabelingProject(Construct):
                 for grant in grants
             ],
             "dataRoleArn": "" if data_role is None else data_role.role_arn,
+            "trust": _trust(chosen.trust(Stack.of(self).account)),
             "groups": {str(duty): group for duty, group in self.team.groups.items()},
             "runtimeRoleArn": self.runtime_role.role_arn,
             "settings": {
@@ -132,6 +135,7 @@ class LabelingProject(Construct):
                 "remindEvery": REMIND_EVERY_SECONDS if remind_every is None else remind_every.to_seconds(),
             },
         }
+        raise_all(f"LabelingProject {id!r}", _check_size(Stack.of(self), place, grants))
         ssm.CfnParameter(
             self,
             "Place",
@@ -294,6 +298,29 @@ def _check_free(project_id: str, workspace: LabelingWorkspace) -> list[Problem]:
         return []
     rule = f"one project of an id in a workspace, and {taken.node.path} has it"
     return [Problem('"project_id"', rule, shown(project_id), "choose another")]
+
+
+def _trust(trusted: iam.IPrincipal | None) -> dict[str, Any]:
+    """Who assumes the data role, and by which condition keys; not by which values: an external id is no one else's."""
+    if trusted is None:
+        return {}
+    fragment = trusted.policy_fragment
+    principals = [principal for each in fragment.principal_json.values() for principal in each]
+    return {
+        "principals": principals,
+        "conditions": {operator: sorted(keys) for operator, keys in fragment.conditions.items()},
+    }
+
+
+def _check_size(stack: Stack, place: Mapping[str, Any], grants: Sequence[DataGrant]) -> list[Problem]:
+    """What is wrong where the grants make more of a place, or of the runtime role's policy, than AWS takes."""
+    # An ARN of a role in its path: 31 characters, 58 of the path, 64 of the name.
+    size = rendered_size(stack, {**place, "dataRoleArn": "x" * 153, "runtimeRoleArn": "x" * 153})
+    if size <= MAX_PARAMETER_BYTES:
+        return check_size(stack, grants)
+    rule = f"the place of a project is one SSM parameter of at most {MAX_PARAMETER_BYTES:,} bytes"
+    mend = "name fewer, wider prefixes, or split the project in two"
+    return [Problem('"data"', rule, f"about {size:,} bytes", mend)]
 
 
 def _check_number(option: str, value: float, least: float, most: float, *, whole: bool = False) -> list[Problem]:

@@ -136,6 +136,9 @@ class Place(NamedTuple):
         return [Problem(field, f"must lie in a prefix that this project {verb}", uri, f"choose one under {allowed}")]
 
 
+DATA_ROLES = "gtplus/data/"
+"""The path of the data roles that the constructs make: by it a bucket knows them all, without a reference to any."""
+
 OURS = "gtplus/"
 """The folder of a batch's output location that holds our own files: a provider's role can read it and never write it,
 so nobody can change what a batch was decided on."""

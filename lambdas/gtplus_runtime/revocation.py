@@ -39,8 +39,10 @@ def role_policy(partition: str, buckets: Sequence[str] = (), sessions_before: st
             }
         )
     if not statements:
-        # A policy cannot be empty; this denies what the role may not do anyway.
-        statements = [{"Sid": _NOTHING, "Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}]
+        # A policy cannot be empty. No bucket has a name of two letters ("General purpose bucket naming rules"), and IAM
+        # looks at no bucket: so this denies nothing, and hides no Allow.
+        nothing = f"arn:{partition}:s3:::no"
+        statements = [{"Sid": _NOTHING, "Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": nothing}]
     return {"Version": "2012-10-17", "Statement": statements}
 
 

@@ -6,8 +6,8 @@ from gtplus_constructs.assertions import Access
 from gtplus_runtime import revocation
 from tests.access.conftest import WorldOf
 from tests.access.mutations import allow, put, rewrite
-from tests.access.town import OURS
-from tests.access.world import World
+from tests.access.town import ACCOUNT, OURS
+from tests.access.world import ALLOW_ALL, World
 
 pytestmark = pytest.mark.xdist_group("no flags")
 
@@ -77,6 +77,23 @@ def test_restored_it_is_as_it_was(world: World) -> None:
     assert not revocation.revoked_buckets(declared)
     assert revocation.revoked_sessions(declared) is None
     assert reads(world.access.with_identity_policy(world.names.places[OURS]["the data role"], declared), world)
+
+
+def test_what_the_template_declares_never_changes() -> None:
+    """A version of the library with another document would undo every revocation where it is deployed."""
+    assert revocation.role_policy("aws") == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "NothingRevoked", "Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::no"}
+        ],
+    }
+
+
+def test_where_nothing_is_revoked_the_reserved_policy_hides_no_allow(world: World) -> None:
+    role = world.access.with_identity_policy(world.names.places[OURS]["the data role"], ALLOW_ALL)
+    role = role.with_resource_policy("arn:aws:s3:::another", None, account=ACCOUNT)
+    for action, thing in (("s3:DeleteObject", "arn:aws:s3:::another/1"), ("s3:DeleteBucket", "arn:aws:s3:::another")):
+        assert role.of(world.names.places[OURS]["the data role"]).decide(action, thing).allowed
 
 
 def test_the_second_layer_at_run_time_says_what_the_app_says(world: World) -> None:

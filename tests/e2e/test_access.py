@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
@@ -38,6 +38,16 @@ if app.node.try_get_context("revoke"):
     project.revoke(bucket)
 house = LabelingProject(stack, "House", workspace=workspace, provider=InHouse(),
                         data=DataGrant(bucket, read="house/", write="house-labels/"))
+# A role that was there before, a little too wide, and a project that is to go through it.
+arn = f"arn:aws:iam::{stack.account}:role/before"
+iam.CfnRole(stack, "Before", role_name="before", assume_role_policy_document={"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{stack.account}:root"}}]},
+    policies=[{"policyName": "Mine", "policyDocument": {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["s3:Get*", "s3:PutObject"], "Resource": bucket.arn_for_objects("old/*")},
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": bucket.arn_for_objects("old-labels/*")}]}}])
+brought = DataAccessRole.from_role_arn(stack, "Brought", arn, provider=vendor,
+                                       grants=DataGrant(bucket, read="old/", write="old-labels/"))
+LabelingProject(stack, "Old", workspace=workspace, data_role=brought)
 people = {
     "operator": workspace.grant_operate,
     "requester": house.grant_request,
@@ -186,20 +196,93 @@ def test_what_the_app_revokes_stays_revoked_until_the_app_says_otherwise(account
     assert account.read() == "done"
 
 
-def test_sessions_are_cut_off_on_request(account: Account) -> None:
+def test_sessions_are_cut_off_on_request_and_new_ones_are_not(account: Account) -> None:
     account.control.revoke([account.second], sessions=True)
-    document = (
-        account.cloud.session()
-        .client("iam")
-        .get_role_policy(RoleName=account.outputs["Role"].rpartition("/")[2], PolicyName="gtplus-revocation")[
-            "PolicyDocument"
-        ]
-    )
-    by_id = {statement["Sid"]: statement for statement in document["Statement"]}
-    cut = by_id["RevokedSessions"]
-    assert (cut["Effect"], cut["Action"], cut["Resource"]) == ("Deny", "*", "*")
-    assert list(cut["Condition"]["DateLessThan"]) == ["aws:TokenIssueTime"]
+    assert account.read() == "AccessDenied"
     assert account.control.show().sessions_before is not None
+
+    def new_session_reads() -> bool:
+        account.new_session()
+        return account.read() == "done"
+
+    eventually(new_session_reads, "a session that began later reads")
+    assert account.read(account.second) == "AccessDenied"
+
+
+def test_plain_http_is_refused(account: Account) -> None:
+    """The port of this cloud speaks TLS alone; what a proxy in front of it received over plain HTTP it is told of."""
+
+    def through_a_proxy(request: AWSPreparedRequest, **_: object) -> None:
+        request.headers["X-Forwarded-Proto"] = "http"
+
+    assert account.read() == "done"
+    account.s3.meta.events.register("before-send.s3", through_a_proxy)
+    assert account.read() == "AccessDenied"
+    put = partial(account.s3.put_object, Bucket=account.bucket, Key="labels/x", Body=b"")
+    assert tried(put) == "AccessDenied"
+
+
+def test_a_role_that_was_brought_is_compared_with_what_it_must_be(account: Account) -> None:
+    control = AccessControl(account.cloud.session(), "labeling", "old")
+    assert [bucket.guarded for bucket in control.show().buckets] == [True]
+    drift = "\n".join(control.show().drift)
+    for words in (
+        f"may s3:Get* on arn:aws:s3:::{account.bucket}/old/*, which the app does not grant",
+        f"may s3:PutObject on arn:aws:s3:::{account.bucket}/old/*, which the app does not grant",
+        f"may not s3:GetObject on arn:aws:s3:::{account.bucket}/old-labels/*, which the app grants",
+        f"may not s3:ListBucket on arn:aws:s3:::{account.bucket} if",
+        "trusts arn:aws:iam::000000000000:root, which the app does not declare",
+        'does not trust arn:aws:iam::000000000000:root if {"StringEquals": ["sts:ExternalId"]}',
+    ):
+        assert words in drift, drift
+    assert f"may not s3:GetObject on arn:aws:s3:::{account.bucket}/old/*" not in drift
+    mend(account, "before")
+    assert control.show().drift == []
+
+
+def mend(account: Account, role: str) -> None:
+    """Give the role what synth says that it must have."""
+    iam = account.cloud.session().client("iam")
+    bucket = f"arn:aws:s3:::{account.bucket}"
+    allowed = (
+        ("s3:GetObject", [f"{bucket}/old/*", f"{bucket}/old-labels/*"]),
+        ("s3:PutObject", f"{bucket}/old-labels/*"),
+        ("s3:GetBucketLocation", bucket),
+    )
+    said: list[dict[str, object]] = [{"Effect": "Allow", "Action": a, "Resource": on} for a, on in allowed]
+    prefixes = {"StringLike": {"s3:prefix": ["old-labels/*", "old/*"]}}
+    said.append({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket, "Condition": prefixes})
+    document = {"Version": "2012-10-17", "Statement": said}
+    iam.put_role_policy(RoleName=role, PolicyName="Mine", PolicyDocument=json.dumps(document))
+    trusted = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+        "Condition": {"StringEquals": {"sts:ExternalId": "agreed-with-the-vendor"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [trusted]}
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(document))
+
+
+def test_a_condition_or_a_trust_that_somebody_changed_is_told(account: Account) -> None:
+    iam = account.cloud.session().client("iam")
+    role = account.outputs["Role"].rpartition("/")[2]
+    document = iam.get_role_policy(RoleName=role, PolicyName="Data")["PolicyDocument"]
+    trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    wider = [{k: v for k, v in statement.items() if k != "Condition"} for statement in document["Statement"]]
+    free = [{k: v for k, v in statement.items() if k != "Condition"} for statement in trust["Statement"]]
+    try:
+        iam.put_role_policy(
+            RoleName=role, PolicyName="Data", PolicyDocument=json.dumps({**document, "Statement": wider})
+        )
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps({**trust, "Statement": free}))
+        drift = account.control.show().drift
+        assert any("may s3:ListBucket on" in line for line in drift), drift
+        assert any("trusts arn:aws:iam::000000000000:root, which" in line for line in drift), drift
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="Data", PolicyDocument=json.dumps(document))
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+    assert account.control.show().drift == []
 
 
 def test_drift_between_app_and_account_is_told(account: Account) -> None:

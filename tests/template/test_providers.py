@@ -210,6 +210,33 @@ def test_a_bucket_of_another_account_gets_no_policy_and_its_owner_the_statements
     assert "theirs" not in json.dumps(template.find_resources("AWS::S3::BucketPolicy"))
 
 
+def test_the_owner_of_a_key_of_another_account_is_told_what_to_add() -> None:
+    scene = Scene()
+    foreign = kms.Key.from_key_arn(scene.stack, "Key", "arn:aws:kms:us-east-1:333333333333:key/1")
+    ours = kms.Key.from_key_arn(scene.stack, "OurKey", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1")
+    bucket = s3.Bucket.from_bucket_attributes(
+        scene.stack, "Theirs", bucket_arn="arn:aws:s3:::theirs", account="333333333333", region="us-east-1"
+    )
+    role = DataAccessRole(scene.stack, "Role", grants=DataGrant(bucket, read="a/", write="b/", encryption_key=foreign))
+    DataAccessRole(scene.stack, "Other", grants=DataGrant(bucket, read="a/", write="b/", encryption_key=ours))
+    (warning,) = [line for line in scene.warnings() if "gtplus:KeyOfAnotherAccount" in line]
+    (statement,) = json.JSONDecoder().raw_decode(warning[warning.index("[{") :])[0]
+    logical = scene.stack.get_logical_id(role.role.node.default_child)  # type: ignore[arg-type]
+    assert statement["Principal"] == {"AWS": f"${{{logical}.Arn}}"}
+    access = Access.from_stack(scene.stack)
+    statement["Principal"] = {"AWS": access.resource(role.role)}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    through_s3 = {"kms:ViaService": "s3.us-east-1.amazonaws.com"}
+    for document, context, allowed in (
+        (policy, {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::theirs", **through_s3}, True),
+        (policy, {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::others", **through_s3}, False),
+        (policy, {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::theirs"}, False),
+        (None, {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::theirs", **through_s3}, False),
+    ):
+        view = access.with_resource_policy(foreign.key_arn, document)
+        assert view.of(role.role).decide("kms:Decrypt", foreign.key_arn, context).allowed is allowed
+
+
 def test_an_imported_bucket_gets_no_policy_and_synth_shows_the_guard() -> None:
     scene = Scene()
     key = kms.Key.from_key_arn(scene.stack, "Key", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1")
@@ -243,6 +270,32 @@ def test_more_grants_than_a_role_holds_are_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match="at most 10,240 bytes") as refusal:
         DataAccessRole(scene.stack, "Role", grants=grants)
     assert "split the project in two" in str(refusal.value)
+
+
+@pytest.mark.parametrize("provider", [GroundTruthPlus(), InHouse()])
+def test_a_project_whose_place_is_larger_than_a_parameter_is_refused_with_what_to_do(
+    provider: LabelingProvider,
+) -> None:
+    """Long prefixes: the role would still hold them."""
+    scene = Scene()
+    read = [f"{'camera' * 9}-{n:02}/" for n in range(56)]
+    with pytest.raises(ValueError, match="one SSM parameter of at most 4,096 bytes") as refusal:
+        LabelingProject(
+            scene.stack,
+            "Many",
+            workspace=scene.workspace,
+            data=DataGrant(s3.Bucket.from_bucket_name(scene.stack, "B", "abc"), read=read, write="labels/"),
+            provider=provider,
+        )
+    assert "name fewer, wider prefixes" in str(refusal.value)
+    assert "split the project in two" in str(refusal.value)
+
+
+def test_more_grants_than_a_runtime_role_holds_are_refused_where_there_is_no_data_role() -> None:
+    scene = Scene()
+    grants = [DataGrant(LabelingBucket(scene.stack, f"B{n}"), read="a/", write="b/") for n in range(14)]
+    with pytest.raises(ValueError, match="at most 10,240 bytes"):
+        LabelingProject(scene.stack, "Many", workspace=scene.workspace, data=grants, provider=InHouse())
 
 
 def with_projects(count: int) -> Scene:
