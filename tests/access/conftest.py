@@ -9,7 +9,8 @@ import pytest
 
 # So that a promise that is broken shows by which values.
 pytest.register_assert_rewrite(
-    *(f"tests.access.promises_{part}" for part in ("engine", "people", "roles", "storage")), "tests.access.promise"
+    *(f"tests.access.promises_{part}" for part in ("engine", "people", "roles", "storage", "template")),
+    "tests.access.promise",
 )
 
 from tests.access.town import FLAGS, PLACES, build  # noqa: E402

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.access import promises_engine, promises_people, promises_roles, promises_storage
+from tests.access import promises_engine, promises_people, promises_roles, promises_storage, promises_template
 from tests.access.promise import Check, Promises
 from tests.access.specification import QUESTIONS, SECTIONS, ask
 from tests.access.world import World
@@ -60,6 +60,7 @@ PROMISES: dict[str, Check] = {
     **promises_storage.PROMISES,
     **promises_engine.PROMISES,
     **promises_people.PROMISES,
+    **promises_template.PROMISES,
     **{section: partial(ask, [q for q in QUESTIONS if q.section == section]) for section in SECTIONS},
 }
 """What holds whether projects are revoked or not."""

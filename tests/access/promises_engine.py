@@ -4,45 +4,13 @@ import json
 import re
 from typing import Any
 
-from gtplus_runtime.lifecycle import PEOPLE
+from gtplus_constructs.provider import NO_LIMITS, GroundTruthPlus
+from gtplus_runtime.lifecycle import BATCH, PEOPLE, TEAM_DUTIES
 from tests.access.promise import Promises, each_has, none_has
-from tests.access.town import ACCOUNT
-from tests.access.world import World, listed
+from tests.access.town import ACCOUNT, VENDOR
+from tests.access.world import SERVICE, World
 
 PROMISES = Promises()
-
-KINDS = {
-    "CloudWatch": ("Alarm",),
-    "ApiGatewayV2": ("Api", "Integration", "Route", "Stage"),
-    "Cognito": ("UserPool", "UserPoolClient", "UserPoolDomain", "UserPoolGroup"),
-    "DynamoDB": ("Table",),
-    "Events": ("EventBus", "EventBusPolicy", "Rule"),
-    "IAM": ("Policy", "Role"),
-    "KMS": ("Key",),
-    "Lambda": ("EventSourceMapping", "Function", "Permission"),
-    "Logs": ("LogGroup",),
-    "S3": ("Bucket", "BucketPolicy"),
-    "SNS": ("Topic", "TopicPolicy"),
-    "SQS": ("Queue", "QueuePolicy"),
-    "SSM": ("Parameter",),
-    "Scheduler": ("Schedule",),
-    "StepFunctions": ("StateMachine",),
-}
-
-
-@PROMISES
-def only_kinds_of_resources_that_are_thought_about_are_there(world: World) -> None:
-    """A function's URL, an access point, a subscription or an access key would be another door."""
-    known = {f"AWS::{service}::{name}" for service, names in KINDS.items() for name in names}
-    found = {each["Type"] for each in world.body["Resources"].values()}
-    assert found == known, f"new {sorted(found - known)}, gone {sorted(known - found)}"
-
-
-@PROMISES
-def nothing_in_the_template_is_left_to_chance(world: World) -> None:
-    """No transform rewrites it, no condition leaves a part of it out."""
-    assert not set(world.body) - {"Resources", "Parameters", "Rules", "Description", "Outputs", "Metadata"}
-    assert not [name for name, each in world.body["Resources"].items() if "Condition" in each]
 
 
 @PROMISES
@@ -51,7 +19,13 @@ def execution_data_are_not_logged(world: World) -> None:
     logging = world.one("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
     assert logging["IncludeExecutionData"] is False
     assert logging["Level"] == "ALL"
-    assert logging["Destinations"]
+    (destination,) = logging["Destinations"]
+    assert destination["CloudWatchLogsLogGroup"]["LogGroupArn"] in our_logs(world)
+
+
+def our_logs(world: World) -> set[str]:
+    """The log groups of the template, as what writes to them names them."""
+    return {world.access.resource(name) for name in world.of_type("AWS::Logs::LogGroup")}
 
 
 @PROMISES
@@ -60,30 +34,46 @@ def the_machine_calls_handlers_and_the_table_alone(world: World) -> None:
     assert machine["RoleArn"] == world.arn("the machine's role")
     assert machine.get("StateMachineType", "STANDARD") == "STANDARD"
     states = json.loads(machine["DefinitionString"])["States"].values()
-    calls = {state["Resource"] for state in states if state["Type"] == "Task"}
+    # No state holds others, where a call could hide; none acts as another role.
+    assert {state["Type"] for state in states} == {"Choice", "Task", "Fail", "Succeed"}
+    assert not [state for state in states if "Credentials" in state]
     table = "arn:aws:states:::aws-sdk:dynamodb:updateItem"
-    assert calls == {"arn:aws:states:::lambda:invoke", table, f"{table}.waitForTaskToken"}
-    functions = {world.access.resource(name) for name in world.of_type("AWS::Lambda::Function")}
-    called = {state["Arguments"]["FunctionName"] for state in states if state.get("Resource", "").endswith(":invoke")}
-    assert called <= functions
+    handlers = {
+        world.access.resource(name)
+        for name, function in world.properties("AWS::Lambda::Function").items()
+        if function["Role"] == world.arn("the handlers")
+    }
+    for state in (state for state in states if state["Type"] == "Task"):
+        if state["Resource"] == "arn:aws:states:::lambda:invoke":
+            assert state["Arguments"]["FunctionName"] in handlers, state
+        else:
+            assert state["Resource"] in (table, f"{table}.waitForTaskToken"), state
+            assert state["Arguments"]["TableName"] == world.arn("the table").rpartition("/")[2], state
+            assert "generation = :generation" in state["Arguments"].get("ConditionExpression", ""), state
 
 
 @PROMISES
 def a_token_goes_to_the_table_and_nowhere_else(world: World) -> None:
+    """Of what an execution knows of itself, a state takes its id; and a parked one its token, for one attribute."""
     states = json.loads(world.one("AWS::StepFunctions::StateMachine")["DefinitionString"])["States"]
+    parked = 0
     for name, state in states.items():
-        parks = state.get("Resource", "").endswith(".waitForTaskToken")
-        assert ("Task.Token" in json.dumps(state)) is parks, name
-        if parks:
+        if state.get("Resource", "").endswith(".waitForTaskToken"):
             values = state["Arguments"]["ExpressionAttributeValues"]
-            holders = [key for key, value in values.items() if "Task.Token" in json.dumps(value)]
-            assert holders == [":token"], name
-            assert state["Arguments"]["TableName"] == world.arn("the table").rpartition("/")[2], name
+            assert values.pop(":token") == {"S": "{% $states.context.Task.Token %}"}, name
+            parked += 1
+        known = re.findall(r"states\.context[.\w]*", json.dumps(state))
+        assert set(known) <= {"states.context.Execution.Id"}, f"{name}: {known}"
+        assert "Task.Token" not in json.dumps(state), name
+    assert parked
 
 
 @PROMISES
 def the_bus_refuses_all_events_but_the_dispatchers(world: World) -> None:
-    statement = world.one("AWS::Events::EventBusPolicy")["Statement"]
+    policy = world.one("AWS::Events::EventBusPolicy")
+    assert f":event-bus/{policy['EventBusName']}" in world.arn("the bus")
+    statement = policy["Statement"]
+    assert statement["Resource"] == world.arn("the bus")
     assert statement["Effect"] == "Deny"
     assert statement["Principal"] in ("*", {"AWS": "*"})
     assert statement["Action"] == "events:PutEvents"
@@ -109,7 +99,10 @@ def one_rule_hears_of_manifests_of_this_account(world: World) -> None:
 
 @PROMISES
 def the_schedule_calls_the_reconciler_alone(world: World) -> None:
-    target = world.one("AWS::Scheduler::Schedule")["Target"]
+    schedule = world.one("AWS::Scheduler::Schedule")
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    target = schedule["Target"]
+    assert set(target) == {"Arn", "RoleArn", "DeadLetterConfig", "RetryPolicy"}
     assert target["Arn"] == world.arn("the reconciler's function")
     assert target["RoleArn"] == world.arn("the schedule")
 
@@ -118,33 +111,39 @@ def the_schedule_calls_the_reconciler_alone(world: World) -> None:
 def every_route_asks_iam(world: World) -> None:
     """Whatever the routes are, each begins with a duty, and every duty has one."""
     duties = set()
+    api, function = world.one("AWS::ApiGatewayV2::Api"), world.one("AWS::ApiGatewayV2::Integration")
+    assert api["ProtocolType"] == "HTTP"
+    assert function.pop("ApiId") == world.api_id
+    assert function == {
+        "IntegrationType": "AWS_PROXY",
+        "IntegrationUri": world.arn("the API's function"),
+        "PayloadFormatVersion": "2.0",
+    }
+    (integration,) = world.of_type("AWS::ApiGatewayV2::Integration")
     for name, route in world.properties("AWS::ApiGatewayV2::Route").items():
         assert route.get("AuthorizationType") == "AWS_IAM", f"{name}: {route['RouteKey']}"
-        assert "AuthorizerId" not in route, name
+        assert route["ApiId"] == world.api_id, name
+        assert route["Target"] == f"integrations/{world.resolved({'Ref': integration})}", name
         found = re.fullmatch(r"[A-Z]+ /(?P<duty>[a-z]+)/.+", route["RouteKey"])
         assert found, route["RouteKey"]
         duties.add(found["duty"])
     assert duties == set(PEOPLE)
 
 
-@PROMISES
-def a_grant_of_a_duty_is_literal_up_to_the_project(world: World) -> None:
-    """In IAM a `*` goes over slashes: before the project it would open every path that holds the duty's name."""
-    for name, statement in world.identity_statements():
-        if "execute-api:Invoke" in listed(statement.get("Action", [])):
-            for resource in listed(statement["Resource"]):
-                stage, method, *path = resource.split(":", 5)[5].split("/")[1:]
-                assert (stage, method) in {("$default", "GET"), ("$default", "POST")}, f"{name}: {resource}"
-                assert not [step for step in path[:-1] if "*" in step], f"{name}: {resource}"
-                assert path[-1] == "*" or "*" not in path[-1], f"{name}: {resource}"
+LOGGED = ("requestId", "routeKey", "status", "responseLatency", "identity.userArn", "error.message")
+"""What is logged of a call: no body, no path, no query, no credential."""
 
 
 @PROMISES
 def calls_are_throttled_and_logged_without_a_credential(world: World) -> None:
     stage = world.one("AWS::ApiGatewayV2::Stage")
+    assert stage["StageName"] == "$default"
+    assert set(stage["DefaultRouteSettings"]) == {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     assert 0 < stage["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 1_000
-    assert not re.search(r"body|query|authoriz|token|header", stage["AccessLogSettings"]["Format"], re.IGNORECASE)
-    none_has({"the API": world.one("AWS::ApiGatewayV2::Api")}, "CorsConfiguration", "Body", "Target")
+    assert 0 < stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] <= 2_000
+    log = stage.get("AccessLogSettings", {})
+    assert log.get("DestinationArn") in our_logs(world)
+    assert set(json.loads(log["Format"]).values()) <= {f"$context.{name}" for name in LOGGED}
 
 
 @PROMISES
@@ -156,41 +155,109 @@ def a_function_is_called_by_our_api_and_by_nobody_else(world: World) -> None:
     assert permission.get("SourceArn") == f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{world.api_id}/*/*"
 
 
+ROLES = {
+    "api": "the API",
+    "storage_events": "the storage function",
+    "dispatcher": "the dispatcher",
+    "reconciler": "the reconciler",
+}
+"""The role of each function by its handler; those of statuses share one."""
+
+
+def handler(function: dict[str, Any]) -> str:
+    """The file of `handlers/` that a function runs."""
+    found = re.fullmatch(r"gtplus_runtime\.handlers\.(\w+)\.handler", function["Handler"])
+    assert found, function["Handler"]
+    return found[1]
+
+
 @PROMISES
-def functions_run_our_code_as_our_roles_and_hold_no_secret(world: World) -> None:
+def functions_run_our_code_as_our_roles(world: World) -> None:
     functions = world.properties("AWS::Lambda::Function")
-    roles = {world.arn(who) for who in ("the handlers", "the API", "the storage function", "the dispatcher")}
-    roles.add(world.arn("the reconciler"))
-    assert {function["Role"] for function in functions.values()} == roles
-    assert len({json.dumps(function["Code"]) for function in functions.values()}) == 1
+    found = {handler(function): function["Role"] for function in functions.values()}
+    assert len(found) == len(functions)
+    statuses = {status.slug: "the handlers" for status in BATCH}
+    assert found == {name: world.arn(role) for name, role in {**ROLES, **statuses}.items()}
+    (code,) = {json.dumps(function["Code"], sort_keys=True) for function in functions.values()}
+    assert re.fullmatch(
+        r'{"S3Bucket": "cdk-hnb659fds-assets-111111111111-us-east-1", "S3Key": "[0-9a-f]{64}.zip"}', code
+    )
+    assert {function["Runtime"] for function in functions.values()} <= {"python3.13", "python3.14"}
+
+
+@PROMISES
+def functions_log_where_logs_are_kept(world: World) -> None:
     logs = world.arn("the logs").split(":log-group:")[1].removesuffix(":*")
-    each_has(functions, LoggingConfig__LogGroup=logs)
-    none_has(functions, "Layers", "FileSystemConfigs", "ImageConfig")
-    for name, function in functions.items():
-        assert function["Handler"].startswith("gtplus_runtime.handlers."), name
-        variables: dict[str, Any] = function.get("Environment", {}).get("Variables", {})
-        assert all(variable.startswith("GTPLUS_") for variable in variables), f"{name}: {sorted(variables)}"
-        secret = re.compile(r"secret|password|token|credential", re.IGNORECASE)
-        assert not [variable for variable in variables if secret.search(variable)], name
+    for name, function in world.properties("AWS::Lambda::Function").items():
+        assert function.get("LoggingConfig") == {"LogGroup": logs}, name
+
+
+@PROMISES
+def functions_are_told_of_our_own_things_and_of_no_secret(world: World) -> None:
+    known = {
+        "GTPLUS_WORKSPACE": "labeling",
+        "GTPLUS_PROJECTS": "/gtplus/labeling/projects",
+        "GTPLUS_TABLE": world.arn("the table").rpartition("/")[2],
+        "GTPLUS_STATE_MACHINE": world.arn("the machine"),
+        "GTPLUS_BUS": world.arn("the bus").rpartition("/")[2],
+        "GTPLUS_TOPIC": world.arn("the topic"),
+    }
+    for name, function in world.properties("AWS::Lambda::Function").items():
+        variables = function["Environment"]["Variables"]
+        assert variables == {variable: known.get(variable) for variable in variables}, f"{name}: {variables}"
 
 
 @PROMISES
 def functions_read_their_own_queue_and_stream(world: World) -> None:
-    sources = {mapping["EventSourceArn"] for mapping in world.properties("AWS::Lambda::EventSourceMapping").values()}
-    assert sources == {world.arn("the queue"), str(world.resolved({"Fn::GetAtt": [_table(world), "StreamArn"]}))}
-
-
-def _table(world: World) -> str:
-    return world.names.town["the table"]
+    functions = {
+        world.access.resource(name): handler(function)
+        for name, function in world.properties("AWS::Lambda::Function").items()
+    }
+    found = [
+        (mapping["EventSourceArn"], functions.get(mapping["FunctionName"]))
+        for mapping in world.properties("AWS::Lambda::EventSourceMapping").values()
+    ]
+    stream = str(world.resolved({"Fn::GetAtt": [world.names.town["the table"], "StreamArn"]}))
+    assert sorted(found) == sorted([(world.arn("the queue"), "storage_events"), (stream, "dispatcher")])
 
 
 @PROMISES
 def parameters_hold_places_and_no_secret(world: World) -> None:
     """Who may read a parameter reads all of it."""
-    for name, parameter in world.properties("AWS::SSM::Parameter").items():
-        assert parameter["Name"].startswith("/gtplus/labeling/"), name
-        value = json.loads(parameter["Value"])
-        assert "agreed-between-us" not in parameter["Value"], name
-        if "settings" in value:
-            assert value["settings"]["separationOfDuties"] is True, name
-            assert value["settings"]["maxRounds"] >= 1, name
+    each_has(world.properties("AWS::SSM::Parameter"), Type="String")
+    names = [parameter["Name"] for parameter in world.properties("AWS::SSM::Parameter").values()]
+    projects = ("vendor", *world.names.projects.values())
+    wanted = ["/gtplus/labeling/workspace", *(f"/gtplus/labeling/projects/{project}" for project in projects)]
+    assert sorted(names) == sorted(wanted)
+
+
+@PROMISES
+def a_place_says_what_its_project_is_granted(world: World) -> None:
+    """Functions and people act on what it says."""
+    found = {p["Name"].rpartition("/")[2]: p["Value"] for p in world.properties("AWS::SSM::Parameter").values()}
+    places: dict[str, tuple[str, str, str, str | None]] = {}
+    places["vendor"] = ("the vendor's bucket", "the vendor's data role", "the vendor's runtime role", None)
+    places |= {
+        id: ("the bucket", "the data role", "the runtime role", kind) for kind, id in world.names.projects.items()
+    }
+    for project, (bucket, data_role, runtime_role, at) in places.items():
+        place = json.loads(found[project])
+        grant = {"bucket": world.arn(bucket, at).rpartition(":")[2], "read": ["raw/"], "write": ["labels/"]}
+        limits = GroundTruthPlus().limits if at else NO_LIMITS
+        assert place == {
+            "version": 1,
+            "project": project,
+            "provider": "ground-truth-plus" if at else f"vendor-{VENDOR}",
+            "limits": {name: value for name, value in limits._asdict().items() if value is not None},
+            "grants": [grant],
+            "dataRoleArn": world.arn(data_role, at),
+            "trust": {
+                "principals": [SERVICE if at else f"arn:aws:iam::{VENDOR}:root"],
+                "conditions": {"StringEqualsIfExists": ["aws:SourceAccount"]}
+                if at
+                else {"StringEquals": ["sts:ExternalId"]},
+            },
+            "groups": {duty: f"{project}-{duty}" for duty in TEAM_DUTIES},
+            "runtimeRoleArn": world.arn(runtime_role, at),
+            "settings": {"sampleSize": 50, "maxErrorRate": 0.05, "maxRounds": 3, "separationOfDuties": True},
+        }, project

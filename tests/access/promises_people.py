@@ -1,7 +1,7 @@
 """Promises about people: the directory, its client and its groups."""
 
 from gtplus_runtime.lifecycle import TEAM_DUTIES
-from tests.access.promise import Promises, none_has
+from tests.access.promise import Promises, each_has, none_has
 from tests.access.world import World
 
 PROMISES = Promises()
@@ -10,7 +10,7 @@ PROMISES = Promises()
 @PROMISES
 def people_are_invited_and_never_sign_up(world: World) -> None:
     pool = world.one("AWS::Cognito::UserPool")
-    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
     none_has({"the pool": pool}, "LambdaConfig")
 
 
@@ -30,7 +30,9 @@ def threats_are_stopped_and_not_only_counted(world: World) -> None:
 
 @PROMISES
 def passwords_are_long_and_first_ones_short_lived(world: World) -> None:
-    policy = world.one("AWS::Cognito::UserPool")["Policies"]["PasswordPolicy"]
+    policies = world.one("AWS::Cognito::UserPool")["Policies"]
+    assert set(policies) == {"PasswordPolicy"}  # and nobody signs in by something else first
+    policy = policies["PasswordPolicy"]
     assert policy["MinimumLength"] >= 14
     assert policy["TemporaryPasswordValidityDays"] == 1
     assert all(policy[f"Require{kind}"] is True for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols"))
@@ -39,8 +41,9 @@ def passwords_are_long_and_first_ones_short_lived(world: World) -> None:
 @PROMISES
 def an_account_is_recovered_by_mail_and_an_address_is_one_person(world: World) -> None:
     pool = world.one("AWS::Cognito::UserPool")
-    (recovery,) = pool["AccountRecoverySetting"]["RecoveryMechanisms"]
-    assert recovery["Name"] == "verified_email"
+    recovery = pool["AccountRecoverySetting"]["RecoveryMechanisms"]
+    assert [mechanism["Name"] for mechanism in recovery] == ["verified_email"]
+    assert pool.get("AutoVerifiedAttributes") == ["email"]
     assert pool["UsernameAttributes"] == ["email"]
     assert pool["UsernameConfiguration"] == {"CaseSensitive": False}
 
@@ -75,8 +78,16 @@ def the_clients_tokens_are_short_and_can_be_revoked(world: World) -> None:
 def the_client_uses_no_flow_but_the_code(world: World) -> None:
     client = world.one("AWS::Cognito::UserPoolClient")
     assert set(client.get("AllowedOAuthFlows", [])) <= {"code"}
+    assert set(client.get("AllowedOAuthScopes", [])) <= {"openid", "email"}
     assert not [url for url in client.get("CallbackURLs", []) if not url.startswith("https://") or "*" in url]
     assert client["SupportedIdentityProviders"] == ["COGNITO"]
+
+
+@PROMISES
+def client_domain_and_groups_are_of_the_pool(world: World) -> None:
+    (name,) = world.of_type("AWS::Cognito::UserPool")
+    for kind in ("Client", "Domain", "Group"):
+        each_has(world.properties(f"AWS::Cognito::UserPool{kind}"), UserPoolId=world.resolved({"Ref": name}))
 
 
 @PROMISES

@@ -1,10 +1,10 @@
 """Promises about roles: who becomes them, and all that they can do."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from gtplus_runtime import revocation
+from gtplus_runtime.lifecycle import BATCH
 from tests.access.promise import Promises
 from tests.access.specification import QUESTIONS, ask
 from tests.access.town import ACCOUNT, EXTERNAL_ID, VENDOR, Body
@@ -106,13 +106,9 @@ def each_role_can_do_exactly_this(world: World) -> None:
 @PROMISES
 def each_role_is_allowed_these_actions_and_no_other(world: World) -> None:
     """Also where a Deny hides another one, or a bucket's guard: an Allow too many is one to trip over later."""
-    inline = {name: role.get("Policies", []) for name, role in world.properties("AWS::IAM::Role").items()}
-    policies = world.properties("AWS::IAM::Policy").values()
     for word, name, _ in roles(world):
-        documents = [policy["PolicyDocument"] for policy in inline[name]]
-        documents += [p["PolicyDocument"] for p in policies if world.resolved({"Ref": name}) in p["Roles"]]
-        said = [s for document in documents for s in statements(document) if s["Effect"] == "Allow"]
-        found = {action for statement in said for action in listed(statement["Action"])}
+        said = [s for s in own_statements(world, name) if s["Effect"] == "Allow"]
+        found = {action for statement in said for action in listed(statement.get("Action", "all but a few"))}
         place, _, kind = word.removesuffix("]").partition(" [")
         wanted = {**TOWN, **PLACE}[place] - (set() if not kind or "the key" in world.names.places[kind] else KEY)
         assert found == wanted, f"{word}: too much {sorted(found - wanted)}, too little {sorted(wanted - found)}"
@@ -164,7 +160,7 @@ def each_role_is_trusted_to_its_own_and_to_nobody_else(world: World) -> None:
         for statement in statements(found_roles[name]["AssumeRolePolicyDocument"]):
             assert statement["Effect"] == "Allow", f"{word}: {statement}"
             assert listed(statement["Action"]) == ["sts:AssumeRole"], f"{word}: {statement['Action']}"
-            assert isinstance(statement["Principal"], dict), f"{word}: everybody"
+            assert isinstance(statement.get("Principal"), dict), f"{word}: everybody"
             for kind, principals in statement["Principal"].items():
                 found += [(kind, principal, statement.get("Condition", {})) for principal in listed(principals)]
         wanted = _trust(world, word.partition(" [")[0])
@@ -185,6 +181,14 @@ def a_data_role_is_under_the_path_that_buckets_know(world: World) -> None:
     for word, name, _ in roles(world):
         guarded = word.startswith(("the data role", "the neighbour", "the vendor's data role"))
         assert found[name].get("Path", "/").startswith("/gtplus/data/") is guarded, word
+
+
+@PROMISES
+def a_runtime_role_is_under_the_path_that_functions_know(world: World) -> None:
+    found = world.properties("AWS::IAM::Role")
+    for word, name, _ in roles(world):
+        runtime = word.startswith(("the runtime role", "the vendor's runtime role"))
+        assert (found[name].get("Path") == "/gtplus/labeling/") is runtime, word
 
 
 @PROMISES
@@ -231,24 +235,112 @@ def _starred(statement: Body) -> bool:
 
 
 @PROMISES
-def an_allow_reaches_no_further_than_what_has_no_name_yet(world: World) -> None:
-    """Every wildcard in the resource of an Allow is one of these."""
-    ours = rf"arn:aws:[\w-]+:us-east-1:{ACCOUNT}"
-    executions = world.arn("the machine").replace(":stateMachine:", ":execution:")
-    meant = (
-        r"arn:aws:s3:::[^/*]+/(raw|labels)(-2)?/\*",  # the objects of a grant
-        rf"arn:aws:iam::{ACCOUNT}:role/gtplus/labeling/\*",  # the runtime roles, which trust our functions by name
-        rf"{ours}:parameter/gtplus/labeling/projects/\*",  # the places of projects
-        rf"{re.escape(world.arn('the logs').removesuffix('*'))}\*",  # the streams of a log
-        rf"{re.escape(executions)}:\*",  # the executions of the machine
-        rf"{ours}:{world.api_id}/\$default/(GET|POST)/\w+/projects/[^/*]+/\*",  # the paths of a duty in a project
-        rf"{ours}:{world.api_id}/\$default/(GET|POST)/operate/\*",  # and of an operator, in all projects
-        r"\*",  # telemetry: the promise before this one
+def each_role_is_allowed_its_own_things_and_no_other(world: World) -> None:
+    """Whatever it may do with them: no wildcard, no neighbour and nothing of the rest of the account among them."""
+    for word, name, _ in roles(world):
+        allowed = (s for s in own_statements(world, name) if s["Effect"] == "Allow")
+        found = {str(thing) for statement in allowed for thing in listed(statement.get("Resource", "all but a few"))}
+        wanted = things(world, word)
+        assert found == wanted, f"{word}: too much {sorted(found - wanted)}, too little {sorted(wanted - found)}"
+
+
+def own_statements(world: World, name: str) -> list[Body]:
+    """The statements of a role's own policies."""
+    documents = [policy["PolicyDocument"] for policy in world.properties("AWS::IAM::Role")[name].get("Policies", [])]
+    policies = world.properties("AWS::IAM::Policy").values()
+    documents += [p["PolicyDocument"] for p in policies if world.resolved({"Ref": name}) in p["Roles"]]
+    return [statement for document in documents for statement in statements(document)]
+
+
+def things(world: World, role: str) -> set[str]:
+    """The ARNs that a role of the town or of a place has to do with."""
+    word, _, kind = role.removesuffix("]").partition(" [")
+    return _of_place(world, word, kind) if kind else _of_town(world, word)
+
+
+def _of_town(world: World, word: str) -> set[str]:
+    ours = f"us-east-1:{ACCOUNT}"
+    table, machine, key = world.arn("the table"), world.arn("the machine"), world.arn("the workspace's key")
+    indexes = {index["IndexName"] for index in world.one("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]}
+    tables = {table, *(f"{table}/index/{name}" for name in indexes)}
+    places = f"arn:aws:ssm:{ours}:parameter/gtplus/labeling/projects/*"  # what has no name yet: later projects
+    runtime_roles = f"arn:aws:iam::{ACCOUNT}:role/gtplus/labeling/*"  # which trust our functions by name
+    functions = world.properties("AWS::Lambda::Function")
+    handlers = {
+        world.access.resource(name)
+        for name, function in functions.items()
+        if function["Handler"].split(".")[-2] in {status.slug for status in BATCH}
+    }
+    function = {key, *tables, places, world.arn("the logs")}
+    data = {*function, runtime_roles}
+    special = {
+        "the handlers": data,
+        "the API": data,
+        "the storage function": data | {world.arn("the queue")},
+        "the dispatcher": {key, table, world.arn("the logs"), machine}
+        | {world.arn(f"the {thing}") for thing in ("bus", "topic", "dispatcher's dead letters")}
+        | {str(world.resolved({"Fn::GetAtt": [world.names.town["the table"], "StreamArn"]}))},
+        "the reconciler": function
+        | {machine.replace(":stateMachine:", ":execution:") + ":*", world.arn("the reconciler's dead letters")},
+        "the schedule": {key, world.arn("the reconciler's function"), world.arn("the reconciler's dead letters")},
+        "the machine's role": {key, table, *handlers, "*"},  # telemetry knows no resource
+        "the operator": {_WORKSPACE, *_calls(world, "operate/*")},
+        "the vendor's reporting role": {_WORKSPACE, *_calls(world, *_PROJECT.format("report", "vendor").split())},
+    }
+    if word in special:
+        return special[word]
+    return _data(world.arn("the vendor's bucket"), "", {world.arn("the vendor's key")})
+
+
+_WORKSPACE = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/gtplus/labeling/workspace"
+_PROJECT = "{0}/projects/{1} {0}/projects/{1}/*"
+
+
+def _of_place(world: World, word: str, kind: str) -> set[str]:
+    duty = {"the requester": "request", "the reviewer": "review", "the reporter": "report"}.get(word)
+    if duty is not None:
+        return {_WORKSPACE, *_calls(world, *_PROJECT.format(duty, world.names.projects[kind]).split())}
+    key = {world.arn("the key", kind)} if "the key" in world.names.places[kind] else set()
+    return _data(world.arn("the bucket", kind), "-2" if word == "the neighbour" else "", key)
+
+
+def _data(bucket: str, suffix: str, key: set[str]) -> set[str]:
+    return {bucket, f"{bucket}/raw{suffix}/*", f"{bucket}/labels{suffix}/*", *key}
+
+
+def _calls(world: World, *paths: str) -> set[str]:
+    api = f"arn:aws:execute-api:us-east-1:{ACCOUNT}:{world.api_id}/$default"
+    return {f"{api}/{method}/{path}" for method in ("GET", "POST") for path in paths}
+
+
+@PROMISES
+def an_allow_is_under_no_condition_but_of_listings_and_keys(world: World) -> None:
+    """Any other would lock a role out where its key is not sent, or hide what it is allowed."""
+    listing = {"StringLike": ["s3:prefix"]}
+    keys = (
+        {"StringEquals": ["kms:ViaService"]},
+        {"StringEquals": ["kms:ViaService"], "StringLike": ["kms:EncryptionContext:aws:s3:arn"]},
     )
     for name, statement in world.identity_statements():
-        for resource in listed(statement["Resource"]) if statement["Effect"] == "Allow" else ():
-            wild = "*" in resource or "?" in resource
-            assert not wild or any(re.fullmatch(pattern, resource) for pattern in meant), f"{name}: {resource}"
+        if statement["Effect"] == "Allow":
+            found = {operator: list(about) for operator, about in statement.get("Condition", {}).items()}
+            action = listed(statement.get("Action", "all but a few"))[0]
+            wanted = keys if action.startswith("kms:") else (listing,) if action == "s3:ListBucket" else ({},)
+            assert found in wanted, f"{name}: {statement}"
+
+
+@PROMISES
+def a_role_is_denied_our_own_files_and_what_is_revoked_and_nothing_else(world: World) -> None:
+    """Another Deny would hide what a role is allowed, until somebody lifts it."""
+    nothing = statements(revocation.role_policy("aws"))
+    for name, statement in world.identity_statements():
+        if statement["Effect"] == "Allow" or statement in nothing:
+            continue
+        files = listed(statement["Resource"])
+        ours = statement.get("Action") == "s3:PutObject" and all(one.endswith("/*/gtplus/*") for one in files)
+        revoked = world.revoked and statement["Sid"].startswith("Revoked") and statement["Action"] == "s3:*"
+        assert "Condition" not in statement, f"{name}: {statement}"
+        assert ours or revoked, f"{name}: {statement}"
 
 
 @PROMISES

@@ -1,9 +1,10 @@
 """Promises about what holds data: buckets, keys, the table, queues, the topic, logs."""
 
+import json
 from typing import Any
 
 from tests.access.promise import Promises, each_has, none_has
-from tests.access.town import ACCOUNT, OURS
+from tests.access.town import ACCOUNT, OURS, Body
 from tests.access.world import World, listed
 
 PROMISES = Promises()
@@ -13,9 +14,13 @@ KEPT = ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::Cognit
 
 def labeling_buckets(world: World) -> dict[str, Any]:
     """The buckets of this library's making; others are the app's own affair."""
-    names = {world.names.town["the vendor's bucket"]}
-    names |= {names["the bucket"] for kind, names in world.names.places.items() if kind.startswith(OURS)}
+    names = {world.names.town["the vendor's bucket"], *(names["the bucket"] for _, names in places(world, OURS))}
     return {name: each for name, each in world.properties("AWS::S3::Bucket").items() if name in names}
+
+
+def places(world: World, whose: str) -> list[tuple[str, Any]]:
+    """The places whose kind begins so, with what is in them."""
+    return [(kind, names) for kind, names in world.names.places.items() if kind.startswith(whose)]
 
 
 @PROMISES
@@ -54,25 +59,21 @@ def a_bucket_sends_its_objects_nowhere(world: World) -> None:
 def a_bucket_keeps_what_is_replaced(world: World) -> None:
     each_has(labeling_buckets(world), VersioningConfiguration={"Status": "Enabled"})
     for name, bucket in labeling_buckets(world).items():
-        for rule in bucket["LifecycleConfiguration"]["Rules"]:
-            current = {
-                "ExpirationInDays",
-                "ExpirationDate",
-                "Transitions",
-                "Transition",
-                "NoncurrentVersionTransitions",
-            }
-            assert not current & set(rule), f"{name}: {rule}"
-            assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 30, f"{name}: {rule}"
+        (rule,) = bucket.get("LifecycleConfiguration", {}).get("Rules", [{}])
+        assert rule.pop("NoncurrentVersionExpiration", {}) == {"NoncurrentDays": 90}, name
+        abort = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
+        assert rule == {"Id": "ReplacedVersions", "Status": "Enabled", **abort}, f"{name}: {rule}"
 
 
 @PROMISES
-def a_bucket_is_encrypted_with_a_key_that_is_known(world: World) -> None:
+def a_bucket_is_encrypted_with_its_own_key(world: World) -> None:
+    keys = {world.names.town["the vendor's bucket"]: world.arn("the vendor's key")}
+    keys |= {names["the bucket"]: world.arn("the key", kind) for kind, names in places(world, OURS)}
     for name, bucket in labeling_buckets(world).items():
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["BucketKeyEnabled"] is True, name
-        assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms", name
-        assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"].startswith("arn:aws:kms:"), name
+        default = rule["ServerSideEncryptionByDefault"]
+        assert default == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": keys[name]}, f"{name}: {default}"
 
 
 @PROMISES
@@ -104,41 +105,48 @@ def every_queue_and_topic_has_one_policy(world: World) -> None:
 
 @PROMISES
 def resource_policies_let_in_only_services_that_are_tied_to_us(world: World) -> None:
-    root = ("AWS", f"arn:aws:iam::{ACCOUNT}:root")
+    """Each with its own actions, and for our account, rule or topic alone."""
+    key = world.names.town["the workspace's key"]
+
+    def queue(word: str) -> str:
+        return str(world.resolved({"Ref": world.names.town[word]}))
+
     ours = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-    rule = {"ArnEquals": {"aws:SourceArn": world.arn("the rule")}, **ours}
-    logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:*"}}
     bus = world.arn("the bus").replace(":event-bus/", ":rule/")
+    rule = {"ArnEquals": {"aws:SourceArn": world.arn("the rule")}, **ours}
     rules = {"ArnLike": {"aws:SourceArn": f"{bus}/*"}, **ours}
-    workspace_key = world.names.town["the workspace's key"]
-    letters, of_topic, alarms = (
-        str(world.resolved({"Ref": world.names.town[name]}))
-        for name in ("the rules' dead letters", "the topic's dead letters", "the alarm topic")
-    )
-    queues = {str(world.resolved({"Ref": world.names.town[name]})) for name in ("the queue", "the dead letters")}
+    topic = {"ArnEquals": {"aws:SourceArn": world.arn("the topic")}}
+    logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:*"}}
+    send, use = {"sqs:SendMessage"}, {"kms:Decrypt", "kms:GenerateDataKey"}
+    let_in: dict[tuple[str, str], tuple[Body, set[str]]] = {
+        ("events", queue("the queue")): (rule, send),
+        ("events", queue("the dead letters")): (rule, send),
+        ("events", queue("the rules' dead letters")): (rules, send),
+        ("sns", queue("the topic's dead letters")): (topic, send),
+        ("cloudwatch", queue("the alarm topic")): (ours, {"sns:Publish"}),
+        ("events", key): (ours, use),
+        ("sns", key): (ours, use),
+        ("cloudwatch", key): (ours, use),
+        ("logs.us-east-1", key): (
+            logs,
+            use | {"kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"},
+        ),
+    }
+    found = set()
     for name, holder, statement in world.resource_statements():
         if statement["Effect"] == "Deny":
             continue
-        assert isinstance(statement["Principal"], dict), f"{name}: everybody"
-        for principal in ((kind, who) for kind, names in statement["Principal"].items() for who in listed(names)):
-            condition = statement.get("Condition", {})
-            if principal == root:
+        assert isinstance(statement.get("Principal"), dict), f"{name}: everybody"
+        said = (statement.get("Condition", {}), set(listed(statement.get("Action"))))
+        for kind, who in ((kind, who) for kind, names in statement["Principal"].items() for who in listed(names)):
+            if (kind, who) == ("AWS", f"arn:aws:iam::{ACCOUNT}:root"):
                 assert holder in world.of_type("AWS::KMS::Key"), f"{name}: {statement}"
-                assert condition == {}, f"{name}: {statement}"
-            elif principal == ("Service", "events.amazonaws.com"):
-                assert holder in queues | {workspace_key, letters}, f"{name}: {statement}"
-                expected = {workspace_key: ours, letters: rules}.get(holder, rule)
-                assert condition == expected, f"{name}: {statement}"
-            elif principal == ("Service", "sns.amazonaws.com"):
-                topic = {"ArnEquals": {"aws:SourceArn": world.arn("the topic")}}
-                assert holder in (workspace_key, of_topic), f"{name}: {statement}"
-                assert condition == (ours if holder == workspace_key else topic), f"{name}: {statement}"
-            elif principal == ("Service", "cloudwatch.amazonaws.com"):
-                assert (holder in (workspace_key, alarms), condition) == (True, ours), f"{name}: {statement}"
-            elif principal == ("Service", "logs.us-east-1.amazonaws.com"):
-                assert (holder, condition) == (workspace_key, logs), f"{name}: {statement}"
+                assert said == ({}, {"kms:*"}), f"{name}: {statement}"
             else:
-                raise AssertionError(f"{name} lets in {principal}: {statement}")
+                door = (who.removesuffix(".amazonaws.com"), holder)
+                assert (kind, said) == ("Service", let_in.get(door)), f"{name} lets in {who}: {statement}"
+                found.add(door)
+    assert found == set(let_in)
 
 
 @PROMISES
@@ -149,8 +157,10 @@ def a_deny_on_a_bucket_is_about_transport_or_data_roles(world: World) -> None:
         if statement["Effect"] == "Allow" or name not in policies:
             continue
         condition = statement.get("Condition", {})
+        assert "NotPrincipal" not in statement, f"{name}: {statement}"
+        operators = set(condition) - {"ArnNotLike", "StringNotLike"}
         pattern = condition.get("ArnLike", {}).get("aws:PrincipalArn", "")
-        about_roles = pattern.startswith(f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/")
+        about_roles = operators == {"ArnLike"} and pattern.startswith(f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/")
         transport = ({"Bool": {"aws:SecureTransport": "false"}}, {"NumericLessThan": {"s3:TlsVersion": 1.2}})
         assert about_roles or condition in transport, f"{name}: {statement}"
 
@@ -161,29 +171,24 @@ def the_table_is_kept_restorable_and_encrypted(world: World) -> None:
     each_has(
         table,
         DeletionProtectionEnabled=True,
-        PointInTimeRecoverySpecification__PointInTimeRecoveryEnabled=True,
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
         SSESpecification__SSEEnabled=True,
         SSESpecification__KMSMasterKeyId=world.arn("the workspace's key"),
         BillingMode="PAY_PER_REQUEST",
         # No event, head or answer has it.
         TimeToLiveSpecification={"AttributeName": "expiresAt", "Enabled": True},
     )
-    none_has(table, "ResourcePolicy", "KinesisStreamSpecification", "ImportSourceSpecification")
 
 
 @PROMISES
 def the_tables_stream_holds_keys_only(world: World) -> None:
     """No token and no word of a batch travels in it."""
     table = world.one("AWS::DynamoDB::Table")
-    assert table["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
-    shown = {
-        name for index in table["GlobalSecondaryIndexes"] for name in index["Projection"].get("NonKeyAttributes", [])
-    }
-    assert not shown & {"token", "taskToken"}
-    assert {index["Projection"]["ProjectionType"] for index in table["GlobalSecondaryIndexes"]} <= {
-        "KEYS_ONLY",
-        "INCLUDE",
-    }
+    assert table.get("StreamSpecification") == {"StreamViewType": "KEYS_ONLY"}
+    for index in table["GlobalSecondaryIndexes"]:
+        assert set(index) == {"IndexName", "KeySchema", "Projection"}
+        assert index["Projection"]["ProjectionType"] in ("KEYS_ONLY", "INCLUDE")
+        assert '"token"' not in json.dumps(index)
 
 
 @PROMISES
@@ -204,7 +209,11 @@ def no_message_is_lost_without_a_trace(world: World) -> None:
     """Each hop that nobody waits for has a dead-letter queue, which keeps what it gets as long as SQS can."""
     queues = world.properties("AWS::SQS::Queue")
     queue = queues.pop(world.names.town["the queue"])
-    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == world.arn("the dead letters")
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": world.arn("the dead letters"), "maxReceiveCount": 5}
+    # Six times the time-out of what reads it, as "Using Lambda with Amazon SQS" asks.
+    functions = world.properties("AWS::Lambda::Function")
+    assert queue["VisibilityTimeout"] >= 6 * max(function["Timeout"] for function in functions.values())
+    none_has({"the queue": queue}, "MessageRetentionPeriod")  # four days
     each_has(queues, MessageRetentionPeriod=1_209_600)
     letters = {world.access.resource(name) for name in queues}
     (target,) = world.one("AWS::Events::Rule")["Targets"]
@@ -212,10 +221,15 @@ def no_message_is_lost_without_a_trace(world: World) -> None:
     found = {world.arn("the rules' dead letters"), world.arn("the topic's dead letters")}
     found.add(target["DeadLetterConfig"]["Arn"])
     found.add(world.one("AWS::Scheduler::Schedule")["Target"]["DeadLetterConfig"]["Arn"])
-    reconciler = world.properties("AWS::Lambda::Function")[world.names.town["the reconciler's function"]]
+    reconciler = functions[world.names.town["the reconciler's function"]]
     found.add(reconciler["DeadLetterConfig"]["TargetArn"])
     for mapping in world.properties("AWS::Lambda::EventSourceMapping").values():
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         if "stream" in mapping["EventSourceArn"]:
+            assert mapping["StartingPosition"] == "TRIM_HORIZON"
+            assert 0 < mapping["MaximumRetryAttempts"] <= 100
+            assert 0 < mapping["MaximumRecordAgeInSeconds"] <= 86_400
+            for pattern in mapping.get("FilterCriteria", {"Filters": []})["Filters"]:
+                assert json.loads(pattern["Pattern"])["dynamodb"]["Keys"].keys() == {"sk"}
             found.add(mapping["DestinationConfig"]["OnFailure"]["Destination"])
     assert found == letters
