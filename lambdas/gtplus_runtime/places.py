@@ -53,7 +53,8 @@ class Limits(NamedTuple):
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> "Limits":
         """The limits from JSON; names that this release does not know are left out, since a newer one may write it."""
-        return cls(**{name: limit for name, limit in value.items() if name in cls._fields})
+        # A template's JSON leaves out what is None: without the region's default, anywhere would become us-east-1.
+        return cls(**{"region": None} | {name: limit for name, limit in value.items() if name in cls._fields})
 
 
 GROUND_TRUTH_PLUS = Limits()

@@ -4,7 +4,7 @@ A fault is a small change of the good template, as a careless hand, a convenient
 it. Those that no scanner of templates sees are among them.
 """
 
-from tests.access import faults_data, faults_engine, faults_people
+from tests.access import faults_data, faults_engine, faults_people, faults_template
 
 FAULTS = {
     f"{part}: {fault.name}": fault
@@ -16,6 +16,7 @@ FAULTS = {
         "people": faults_people.PEOPLE,
         "the engine": faults_engine.ENGINE,
         "storage": faults_engine.STORAGE,
+        "the template": faults_template.TEMPLATE,
     }.items()
     for fault in faults
 }

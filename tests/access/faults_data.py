@@ -1,23 +1,28 @@
 """Faults in who reaches the data: the roles, the buckets and a revocation."""
 
+import json
+
 from tests.access.fault import Fault
 from tests.access.mutations import (
     ROOT,
+    Change,
     add,
     allow,
     both,
     deny,
     drop,
+    except_for,
     lift,
     open_to,
+    policy_of,
     put,
     ref,
     rewrite,
     trust,
     trust_without_condition,
 )
-from tests.access.town import ACCOUNT, STRANGER, VENDOR
-from tests.access.world import SERVICE
+from tests.access.town import ACCOUNT, STRANGER, VENDOR, Body
+from tests.access.world import SERVICE, World
 
 _READS = "The data role reads its input and writes its labels"
 _BESIDE = "The data role reaches nothing beside its prefixes"
@@ -39,10 +44,107 @@ _TRUST = "each role is trusted to its own and to nobody else"
 _LET_IN = "resource policies let in only services that are tied to us"
 _KINDS = "only kinds of resources that are thought about are there"
 _DENIES = "a deny on a bucket is about transport or data roles"
-_REACH = "an allow reaches no further than what has no name yet"
+_THINGS = "each role is allowed its own things and no other"
+_OWN_KEY = "a bucket is encrypted with its own key"
+_ENCRYPTION = "BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault.KMSMasterKeyID"
+_FIRST = "AssumeRolePolicyDocument.Statement.0."
 _KEPT = "what holds data stays when the stack goes"
 
+_CONDITIONS = "an allow is under no condition but of listings and keys"
+_DENIED = "a role is denied our own files and what is revoked and nothing else"
+_PROPERTIES = "only properties that are thought about are set"
+_ORGANIZATION = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+
+
+def key_condition(**operators: Body) -> Change:
+    """The data role's use of the key, under another condition."""
+    return rewrite(
+        "the data role", '"Key0"', Condition={name.replace("__", ":"): keys for name, keys in operators.items()}
+    )
+
+
+def narrowed(marks: str, condition: Body) -> Change:
+    """Statements of the bucket's policy that hold only under a further condition."""
+
+    def change(world: World) -> None:
+        found = [statement for statement in policy_of(world, "the bucket") if marks in json.dumps(statement)]
+        assert found, marks
+        for statement in found:
+            statement["Condition"] |= condition
+
+    return change
+
+
+_VIA = {"kms:ViaService": "s3.us-east-1.amazonaws.com"}
+
 DATA_ROLE = [
+    Fault(
+        "it may do all but a few things", _ALLOWED, rewrite("the data role", '"Read0"', Action=None, NotAction="iam:*")
+    ),
+    Fault(
+        "it may read all but a few things",
+        _THINGS,
+        rewrite("the data role", '"Read0"', Resource=None, NotResource=ref("the bucket/secret/*")),
+    ),
+    Fault("it reads the neighbour's input", _THINGS, allow("the data role", "s3:GetObject", "the bucket/raw-2/*")),
+    Fault("it lists the vendor's bucket", _THINGS, allow("the data role", "s3:ListBucket", "the vendor's bucket")),
+    Fault("it becomes the runtime role", _THINGS, allow("the data role", "sts:AssumeRole", "the runtime role")),
+    Fault("the vendor reads our bucket", _THINGS, allow("the vendor's data role", "s3:GetObject", "the bucket/raw/*")),
+    Fault(
+        "it writes what its session's tag says",
+        _THINGS,
+        rewrite("the data role", '"Write0"', Resource=ref("the bucket/${aws:PrincipalTag/p}/*")),
+    ),
+    Fault(
+        "it lists all but its prefixes",
+        _ALONE,
+        rewrite("the data role", '"List0"', Condition={"StringNotLike": {"s3:prefix": ["raw/*", "labels/*"]}}),
+    ),
+    Fault(
+        "it lists where no prefix is said",
+        _ALONE,
+        rewrite(
+            "the data role", '"List0"', Condition={"ForAllValues:StringLike": {"s3:prefix": ["raw/*", "labels/*"]}}
+        ),
+    ),
+    Fault(
+        "it reads from one network only",
+        _CONDITIONS,
+        rewrite("the data role", '"Read0"', Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}}),
+    ),
+    Fault(
+        "it reads for one organization only", _CONDITIONS, rewrite("the data role", '"Read0"', Condition=_ORGANIZATION)
+    ),
+    Fault("a Deny hides what it is allowed", _DENIED, rewrite("the data role", '"Location0"', Effect="Deny")),
+    Fault(
+        "our own files are denied to some sessions only",
+        _DENIED,
+        rewrite("the data role", '"Ours0"', Condition={"StringEquals": {"aws:PrincipalTag/x": "y"}}),
+    ),
+    Fault(
+        "it may delete, and its bucket lets it",
+        _EXACT,
+        both(allow("the data role", "s3:DeleteObject", "the bucket/*"), lift("the bucket", "OnlyTheServicesActions")),
+    ),
+    Fault("it uses the key where no service is said", _KEY, key_condition(StringEqualsIfExists=_VIA)),
+    Fault(
+        "it uses the key through whatever is said of none", _CONDITIONS, key_condition(ForAllValues__StringEquals=_VIA)
+    ),
+    Fault(
+        "it uses the key through queues, too",
+        _KEY,
+        key_condition(StringEquals={"kms:ViaService": ["s3.us-east-1.amazonaws.com", "sqs.us-east-1.amazonaws.com"]}),
+    ),
+    Fault(
+        "it uses the key for all buckets",
+        _KEY,
+        key_condition(StringEquals=_VIA, StringLike={"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::*"}),
+    ),
+    Fault(
+        "it has a boundary of others",
+        _PROPERTIES,
+        put("the data role", "PermissionsBoundary", f"arn:aws:iam::{ACCOUNT}:policy/b"),
+    ),
     Fault("it may delete objects", _ALLOWED, allow("the data role", "s3:DeleteObject", "the bucket/labels/*")),
     Fault("it may read versions", _ALLOWED, allow("the data role", "s3:GetObjectVersion", "the bucket/raw/*")),
     Fault("it may set ACLs", _ALLOWED, allow("the data role", "s3:PutObjectAcl", "the bucket/labels/*")),
@@ -70,17 +172,17 @@ DATA_ROLE = [
     ),
     Fault(
         "its grant is the whole bucket",
-        _REACH,
+        _THINGS,
         rewrite("the data role", '"s3:GetObject"', Resource=ref("the bucket/*")),
     ),
     Fault(
         "its grant has no slash at the end",
-        _REACH,
+        _THINGS,
         rewrite("the data role", '"s3:GetObject"', Resource=ref("the bucket/raw*")),
     ),
     Fault(
         "it writes its input",
-        _REACH,
+        _THINGS,
         rewrite("the data role", '"Write0"', Resource=ref("the bucket/labels/*", "the bucket/*")),
     ),
     Fault(
@@ -93,7 +195,7 @@ DATA_ROLE = [
         _READS,
         rewrite("the data role", '"s3:GetObject"', Resource=ref("the bucket/raw/*")),
     ),
-    Fault("it is granted the neighbour's prefix", _REACH, allow("the neighbour", "s3:GetObject", "the bucket/ra*")),
+    Fault("it is granted the neighbour's prefix", _THINGS, allow("the neighbour", "s3:GetObject", "the bucket/ra*")),
     Fault(
         "it uses the key by itself",
         "a use of a key is always through a service",
@@ -153,6 +255,62 @@ DATA_ROLE = [
 """In the role that the provider assumes."""
 
 WHO_BECOMES = [
+    Fault(
+        "another service becomes it, too",
+        _BECOMES,
+        put("the data role", _FIRST + "Principal", {"Service": [SERVICE, "sagemaker.amazonaws.com"]}),
+    ),
+    Fault(
+        "the service becomes it for all accounts but one",
+        _TRUST,
+        put("the data role", _FIRST + "Condition", {"StringNotEquals": {"aws:SourceAccount": STRANGER}}),
+    ),
+    Fault(
+        "the service becomes it for a second account",
+        _BECOMES,
+        put(
+            "the data role", _FIRST + "Condition", {"StringEqualsIfExists": {"aws:SourceAccount": [ACCOUNT, STRANGER]}}
+        ),
+    ),
+    Fault("it trusts an organization", _TRUST, trust("the data role", {"AWS": "*"}, _ORGANIZATION)),
+    Fault(
+        "a pipeline becomes it",
+        _TRUST,
+        trust(
+            "the data role",
+            {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"},
+            {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:x/*"}},
+            action="sts:AssumeRoleWithWebIdentity",
+        ),
+    ),
+    Fault("its trust is in all actions of STS", _TRUST, put("the data role", _FIRST + "Action", "sts:*")),
+    Fault(
+        "everybody but a few becomes it",
+        _TRUST,
+        put("the data role", _FIRST[:-1], {"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": ROOT}),
+    ),
+    Fault(
+        "the external id is a guess away",
+        _TRUST,
+        put("the vendor's data role", _FIRST + "Condition", {"StringLike": {"sts:ExternalId": "agreed-*"}}),
+    ),
+    Fault(
+        "a second external id is good, too",
+        _TRUST,
+        put(
+            "the vendor's data role",
+            _FIRST + "Condition",
+            {"StringEquals": {"sts:ExternalId": ["agreed-between-us", "old"]}},
+        ),
+    ),
+    Fault(
+        "the reviewer's role is a stranger's", _TRUST, trust("the reviewer", {"AWS": f"arn:aws:iam::{STRANGER}:root"})
+    ),
+    Fault(
+        "the data role becomes the runtime role",
+        _TRUST,
+        trust("the runtime role", {"AWS": f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/r"}),
+    ),
     Fault("the data role's trust has no condition", _BECOMES, trust_without_condition("the data role")),
     Fault("everybody becomes the data role", _TRUST, trust("the data role", "*")),
     Fault("every AWS account becomes the data role", _TRUST, trust("the data role", {"AWS": "*"})),
@@ -225,6 +383,99 @@ WHO_BECOMES = [
 """In the trust of roles."""
 
 BUCKETS = [
+    Fault("an organization reads it", _LET_IN, open_to("the bucket", "*", "s3:GetObject", _ORGANIZATION)),
+    Fault("everybody but a few reads it", _LET_IN, except_for("the bucket", ROOT, "s3:GetObject")),
+    Fault("it denies everybody but a few", _DENIES, except_for("the bucket", ROOT, "s3:GetObject", "Deny")),
+    Fault(
+        "its guard of reading lets all through",
+        _GUARD,
+        rewrite("the bucket", '"Sid": "Read', NotResource=ref("the bucket/*")),
+    ),
+    Fault(
+        "its guard of reading knows no folders",
+        _GUARD,
+        rewrite("the bucket", '"Sid": "Read', NotResource=ref("the bucket/raw*", "the bucket/labels*")),
+    ),
+    Fault(
+        "its guard of writing lets the input through",
+        _GUARD,
+        rewrite("the bucket", '"Sid": "Write', NotResource=ref("the bucket/labels/*", "the bucket/raw/*")),
+    ),
+    Fault(
+        "its guard of listing is about objects",
+        _GUARD,
+        rewrite("the bucket", '"Sid": "List', Resource=ref("the bucket/*")),
+    ),
+    Fault(
+        "its guard holds for services' calls alone",
+        _DENIES,
+        narrowed('"Sid": "Read', {"Bool": {"aws:ViaAWSService": "true"}}),
+    ),
+    Fault(
+        "its guard holds in one network alone",
+        _DENIES,
+        narrowed("OnlyTheServicesActions", {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+    ),
+    Fault(
+        "its guard lets all of S3 through", _GUARD, rewrite("the bucket", "OnlyTheServicesActions", NotAction="s3:*")
+    ),
+    Fault(
+        "it denies other data roles reading alone",
+        _OTHERS,
+        rewrite("the bucket", "OnlyGrantedDataRoles", Action="s3:Get*"),
+    ),
+    Fault(
+        "it denies other data roles objects alone",
+        _OTHERS,
+        rewrite("the bucket", "OnlyGrantedDataRoles", Resource=ref("the bucket/*")),
+    ),
+    Fault("it takes plain HTTP for writing", _TLS, rewrite("the bucket", "aws:SecureTransport", Action="s3:GetObject")),
+    Fault(
+        "it takes TLS 1.1",
+        _TLS,
+        rewrite("the bucket", "s3:TlsVersion", Condition={"NumericLessThan": {"s3:TlsVersion": 1.1}}),
+    ),
+    Fault("its name can be guessed", _PROPERTIES, put("the bucket", "BucketName", "labels-of-our-company")),
+    Fault(
+        "a stranger gets its log",
+        _PROPERTIES,
+        put("the bucket", "LoggingConfiguration", {"DestinationBucketName": "theirs"}),
+    ),
+    Fault("a stranger gets its list", _PROPERTIES, put("the bucket", "MetadataTableConfiguration", {})),
+    Fault("it has an ACL", "a bucket knows no acl", put("the bucket", "AccessControl", "PublicRead")),
+    Fault(
+        "its replaced versions stay for ever",
+        "a bucket keeps what is replaced",
+        drop("the bucket", "LifecycleConfiguration"),
+    ),
+    Fault(
+        "only its newest replaced version is kept",
+        "a bucket keeps what is replaced",
+        put("the bucket", "LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration.NewerNoncurrentVersions", 1),
+    ),
+    Fault(
+        "it is encrypted with a stranger's key",
+        _OWN_KEY,
+        put("the bucket", _ENCRYPTION, f"arn:aws:kms:us-east-1:{STRANGER}:key/k"),
+    ),
+    Fault(
+        "it is encrypted with the workspace's key",
+        _OWN_KEY,
+        put("the bucket", _ENCRYPTION, {"Fn::GetAtt": ["WorkspaceKey0E240FD6", "Arn"]}),
+    ),
+    Fault("its key lets an organization in", _LET_IN, open_to("the key", "*", "kms:Decrypt", _ORGANIZATION)),
+    Fault(
+        "its key lets a service make grants",
+        _LET_IN,
+        open_to("the key", {"Service": "lambda.amazonaws.com"}, "kms:CreateGrant"),
+    ),
+    Fault(
+        "its key asks administrators for a second factor",
+        _LET_IN,
+        rewrite("the key", "kms:*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+    ),
+    Fault("its key is in other regions", _PROPERTIES, put("the key", "MultiRegion", True)),
+    Fault("its key is of others' making", _PROPERTIES, put("the key", "Origin", "EXTERNAL")),
     Fault("its guard against other actions is gone", _GUARD, lift("the bucket", "OnlyTheServicesActions")),
     Fault("its guard against other reading is gone", _GUARD, lift("the bucket", '"Sid": "Read')),
     Fault("its guard against other writing is gone", _GUARD, lift("the bucket", '"Sid": "Write')),
@@ -343,7 +594,7 @@ BUCKETS = [
     ),
     Fault(
         "it is encrypted with a key of S3",
-        "a bucket is encrypted with a key that is known",
+        "a bucket is encrypted with its own key",
         put(
             "the bucket",
             "BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault",

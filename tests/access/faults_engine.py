@@ -1,11 +1,17 @@
 """Faults in what moves a batch, and in what holds its state."""
 
+from collections.abc import Callable
+from typing import Any
+
 from tests.access.fault import Fault
 from tests.access.mutations import (
+    Change,
     add,
     allow,
     drop,
     every,
+    except_for,
+    in_json,
     lift,
     open_to,
     put,
@@ -15,8 +21,12 @@ from tests.access.mutations import (
     rewrite,
 )
 from tests.access.town import ACCOUNT, STRANGER
+from tests.access.world import World
 
 _MACHINE, _RULE, _STAGE = "AWS::StepFunctions::StateMachine", "AWS::Events::Rule", "AWS::ApiGatewayV2::Stage"
+_INTEGRATION, _SCHEDULE = "AWS::ApiGatewayV2::Integration", "AWS::Scheduler::Schedule"
+_SCHEDULED = "the schedule calls the reconciler alone"
+_TOKEN_VALUE = "{% $states.context.Task.Token %}"
 _PERMISSION, _BUS = "AWS::Lambda::Permission", "AWS::Events::EventBusPolicy"
 
 _ALLOWED = "each role is allowed these actions and no other"
@@ -37,11 +47,299 @@ _CALLS = "Functions are called by what is theirs to call"
 _RIGHTS = "No role passes a role, nor changes rights"
 _LET_IN = "resource policies let in only services that are tied to us"
 _KINDS = "only kinds of resources that are thought about are there"
-_REACH = "an allow reaches no further than what has no name yet"
+_THINGS = "each role is allowed its own things and no other"
 _KEPT = "what holds data stays when the stack goes"
+_PROPERTIES = "only properties that are thought about are set"
+_CODE = "functions run our code as our roles"
+_TOLD = "functions are told of our own things and of no secret"
+_READ = "functions read their own queue and stream"
+_LOST = "no message is lost without a trace"
+_ROUTES = "every route asks iam"
+_LOGGED = "calls are throttled and logged without a credential"
+_BUS_REFUSES = "the bus refuses all events but the dispatchers"
+_MACHINE_CALLS = "the machine calls handlers and the table alone"
+_TOKEN = "a token goes to the table and nowhere else"
+_PLACE = "a place says what its project is granted"
+_STREAM = "the tables stream holds keys only"
 _ENCRYPTED = "queues topic and logs are encrypted with the workspaces key"
 
+
+def state(ending: str, edit: Callable[[Any], object]) -> Change:
+    """Change the first state of the machine whose call ends so."""
+
+    def change(definition: Any) -> None:
+        found = [each for each in definition["States"].values() if each.get("Resource", "").endswith(ending)]
+        edit(found[0])
+
+    return in_json(_MACHINE, "DefinitionString", change)
+
+
+def another_state(**state: Any) -> Change:
+    """Another state of the machine."""
+    return in_json(_MACHINE, "DefinitionString", lambda definition: definition["States"].update(Another=state))
+
+
+def in_place(edit: Callable[[Any], object]) -> Change:
+    """Change what a project's parameter says."""
+    return in_json("the project's parameter", "Value", edit)
+
+
+def mapping(reads: str, **properties: Any) -> Change:
+    """Change properties of the event source mapping that reads the stream or the queue; None drops one."""
+
+    def change(world: World) -> None:
+        (found,) = (
+            each["Properties"]
+            for each in world.of_type("AWS::Lambda::EventSourceMapping").values()
+            if ("StartingPosition" in each["Properties"]) is (reads == "the stream")
+        )
+        for name, value in properties.items():
+            if value is None:
+                del found[name]
+            else:
+                found[name] = value(world) if callable(value) else value
+
+    return change
+
+
+_PARK, _CALL = ".waitForTaskToken", "lambda:invoke"
+_THEIR_QUEUE = f"arn:aws:sqs:us-east-1:{STRANGER}:theirs"
+_THEIR_LOG = f"arn:aws:logs:us-east-1:{STRANGER}:log-group:theirs:*"
+_PUBLISH = {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Arguments": {}, "End": True}
+
 ENGINE = [
+    # in the machine
+    Fault("a park hands its context on", _TOKEN, state(_PARK, lambda s: s.update(Output="{% $states.context %}"))),
+    Fault("a park hands its task on", _TOKEN, state(_PARK, lambda s: s.update(Output="{% $states.context.Task %}"))),
+    Fault(
+        "a park keeps its token",
+        _TOKEN,
+        state(_PARK, lambda s: s.update(Assign={"kept": "{% $states.context.Task.Token %}"})),
+    ),
+    Fault(
+        "a park writes its token twice",
+        _TOKEN,
+        state(_PARK, lambda s: s["Arguments"]["ExpressionAttributeValues"].update({":copy": {"S": _TOKEN_VALUE}})),
+    ),
+    Fault(
+        "a handler is told all that the execution knows",
+        _TOKEN,
+        state(_CALL, lambda s: s["Arguments"]["Payload"].update(context="{% $states.context %}")),
+    ),
+    Fault(
+        "a state calls as a role of others",
+        _MACHINE_CALLS,
+        state(_CALL, lambda s: s.update(Credentials={"RoleArn": f"arn:aws:iam::{STRANGER}:role/theirs"})),
+    ),
+    Fault(
+        "a state that holds others publishes",
+        _MACHINE_CALLS,
+        another_state(Type="Map", Items=[1], ItemProcessor={"StartAt": "P", "States": {"P": _PUBLISH}}, End=True),
+    ),
+    Fault(
+        "a branch publishes",
+        _MACHINE_CALLS,
+        another_state(Type="Parallel", Branches=[{"StartAt": "P", "States": {"P": _PUBLISH}}], End=True),
+    ),
+    Fault(
+        "the machine calls a web page",
+        _MACHINE_CALLS,
+        another_state(Type="Task", Resource="arn:aws:states:::http:invoke", Arguments={}, End=True),
+    ),
+    Fault(
+        "the machine starts another",
+        _MACHINE_CALLS,
+        another_state(Type="Task", Resource="arn:aws:states:::states:startExecution", Arguments={}, End=True),
+    ),
+    Fault(
+        "the machine waits for an activity",
+        _MACHINE_CALLS,
+        another_state(Type="Task", Resource=f"arn:aws:states:us-east-1:{ACCOUNT}:activity:a", End=True),
+    ),
+    Fault(
+        "the input says which function is called",
+        _MACHINE_CALLS,
+        state(_CALL, lambda s: s["Arguments"].update(FunctionName="{% $states.input.function %}")),
+    ),
+    Fault(
+        "the input says which table is written",
+        _MACHINE_CALLS,
+        state("updateItem", lambda s: s["Arguments"].update(TableName="{% $states.input.table %}")),
+    ),
+    Fault(
+        "an older generation may park",
+        _MACHINE_CALLS,
+        state(_PARK, lambda s: s["Arguments"].pop("ConditionExpression")),
+    ),
+    Fault(
+        "the machine's definition lies in a bucket",
+        _PROPERTIES,
+        put(_MACHINE, "DefinitionS3Location", {"Bucket": "theirs", "Key": "definition.json"}),
+    ),
+    Fault(
+        "the machine's log is a stranger's",
+        "execution data are not logged",
+        put(_MACHINE, "LoggingConfiguration.Destinations.0.CloudWatchLogsLogGroup.LogGroupArn", _THEIR_LOG),
+    ),
+    # in rights
+    Fault(
+        "a handler reads another table",
+        _THINGS,
+        allow("the handlers", "dynamodb:GetItem", f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/payroll"),
+    ),
+    Fault(
+        "a handler reads another parameter",
+        _THINGS,
+        allow("the handlers", "ssm:GetParameter", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/payroll/password"),
+    ),
+    Fault("a handler becomes the data role", _THINGS, allow("the handlers", "sts:AssumeRole", "the data role")),
+    Fault(
+        "a handler becomes what is called almost so",
+        _THINGS,
+        rewrite("the handlers", "sts:AssumeRole", Resource=f"arn:aws:iam::{ACCOUNT}:role/gtplus/labeling*"),
+    ),
+    Fault(
+        "the dispatcher publishes to another topic",
+        _THINGS,
+        allow("the dispatcher", "sns:Publish", f"arn:aws:sns:us-east-1:{ACCOUNT}:other"),
+    ),
+    Fault(
+        "the machine calls a function of others",
+        _THINGS,
+        allow("the machine's role", "lambda:InvokeFunction", f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:billing"),
+    ),
+    Fault(
+        "the schedule calls the API's function",
+        _THINGS,
+        allow("the schedule", "lambda:InvokeFunction", "the API's function"),
+    ),
+    Fault(
+        "a function reads a queue of others",
+        _THINGS,
+        allow("the storage function", "sqs:ReceiveMessage", f"arn:aws:sqs:us-east-1:{ACCOUNT}:billing"),
+    ),
+    Fault(
+        "the runtime role writes the neighbour's labels",
+        _THINGS,
+        allow("the runtime role", "s3:PutObject", "the bucket/labels-2/*"),
+    ),
+    Fault(
+        "the runtime role uses another key",
+        _THINGS,
+        rewrite("the runtime role", '"Key0"', Resource=ref("the key", "the vendor's key")),
+    ),
+    Fault(
+        "functions do not know the runtime role's path",
+        "a runtime role is under the path that functions know",
+        put("the runtime role", "Path", "/"),
+    ),
+    # in the API
+    Fault("the API calls another function", _ROUTES, put(_INTEGRATION, "IntegrationUri", ref("a handler"))),
+    Fault(
+        "the API calls with a role of its own",
+        _ROUTES,
+        put(_INTEGRATION, "CredentialsArn", f"arn:aws:iam::{ACCOUNT}:role/r"),
+    ),
+    Fault(
+        "the API calls with whatever the caller may",
+        _PROPERTIES,
+        put(_INTEGRATION, "CredentialsArn", "arn:aws:iam::*:user/*"),
+    ),
+    Fault(
+        "the API writes a header over",
+        _ROUTES,
+        put(_INTEGRATION, "RequestParameters", {"overwrite:header.x-actor": "admin"}),
+    ),
+    Fault("a route leads elsewhere", _ROUTES, put("a route", "Target", "integrations/another")),
+    Fault(
+        "another API calls the function",
+        "a function is called by our api and by nobody else",
+        add(
+            "AnotherPermission",
+            _PERMISSION,
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            FunctionName=ref("a handler"),
+        ),
+    ),
+    Fault("calls are not logged", _LOGGED, drop(_STAGE, "AccessLogSettings")),
+    Fault("calls are logged elsewhere", _LOGGED, put(_STAGE, "AccessLogSettings.DestinationArn", _THEIR_LOG)),
+    Fault(
+        "the log of calls holds paths",
+        _LOGGED,
+        put(_STAGE, "AccessLogSettings.Format", '{"path":"$context.path"}'),
+    ),
+    Fault(
+        "a burst of calls is not throttled", _LOGGED, put(_STAGE, "DefaultRouteSettings.ThrottlingBurstLimit", 100_000)
+    ),
+    Fault("whole calls are traced", _LOGGED, put(_STAGE, "DefaultRouteSettings.DataTraceEnabled", True)),
+    # in functions
+    Fault("a function runs another handler", _CODE, put("a handler", "Handler", "gtplus_runtime.handlers.api.handler")),
+    Fault("a function runs as the API", _CODE, put("a handler", "Role", ref("the API"))),
+    Fault(
+        "functions run code of a stranger's bucket", _CODE, every("AWS::Lambda::Function", "Code.S3Bucket", "theirs")
+    ),
+    Fault("a function runs in an old Python", _CODE, put("a handler", "Runtime", "python3.8")),
+    Fault(
+        "a function is told of another table", _TOLD, put("a handler", "Environment.Variables.GTPLUS_TABLE", "payroll")
+    ),
+    Fault(
+        "a known variable holds a secret",
+        _TOLD,
+        put("a handler", "Environment.Variables.GTPLUS_WORKSPACE", "AKIAIOSFODNN7EXAMPLE"),
+    ),
+    Fault(
+        "a variable runs other code",
+        _TOLD,
+        put("a handler", "Environment.Variables.AWS_LAMBDA_EXEC_WRAPPER", "/tmp/wrapper"),
+    ),
+    Fault(
+        "a function logs too much",
+        "functions log where logs are kept",
+        put("a handler", "LoggingConfig.ApplicationLogLevel", "DEBUG"),
+    ),
+    Fault("a handler reads the queue", _READ, mapping("the queue", FunctionName=ref("a handler"))),
+    Fault("the stream is not read", _PROPERTIES, mapping("the stream", Enabled=False)),
+    Fault("a bad record holds up the stream", _LOST, mapping("the stream", MaximumRetryAttempts=-1)),
+    Fault("an old record holds up the stream", _LOST, mapping("the stream", MaximumRecordAgeInSeconds=-1)),
+    Fault("what was written before a deploy is lost", _LOST, mapping("the stream", StartingPosition="LATEST")),
+    # in the bus, the rule and the schedule
+    Fault("the bus' policy is of another bus", _BUS_REFUSES, put(_BUS, "EventBusName", "default")),
+    Fault(
+        "the bus' policy is about another bus",
+        _BUS_REFUSES,
+        put(_BUS, "Statement.Resource", f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"),
+    ),
+    Fault("the bus has a policy of the old kind", _PROPERTIES, put(_BUS, "Principal", "*")),
+    Fault("the bus logs whole events", _PROPERTIES, put("the bus", "LogConfig", {"IncludeDetail": "FULL"})),
+    Fault("the rule has a role", _PROPERTIES, put(_RULE, "RoleArn", f"arn:aws:iam::{ACCOUNT}:role/r")),
+    Fault("the rule has a schedule", _PROPERTIES, put(_RULE, "ScheduleExpression", "rate(1 minute)")),
+    Fault("the schedule is off", _PROPERTIES, put(_SCHEDULE, "State", "DISABLED")),
+    Fault("the schedule is a yearly one", _SCHEDULED, put(_SCHEDULE, "ScheduleExpression", "rate(365 days)")),
+    Fault("the schedule says what to do", _SCHEDULED, put(_SCHEDULE, "Target.Input", "{}")),
+    # in places
+    Fault("a place reads more than its role", _PLACE, in_place(lambda p: p["grants"][0]["read"].append("raw-2/"))),
+    Fault("a place has another bucket", _PLACE, in_place(lambda p: p["grants"][0].update(bucket="theirs"))),
+    Fault("a place has another's reviewers", _PLACE, in_place(lambda p: p["groups"].update(review="vendor-review"))),
+    Fault("a place is another project's", _PLACE, in_place(lambda p: p.update(project="vendor"))),
+    Fault(
+        "a place has another runtime role",
+        _PLACE,
+        in_place(lambda p: p.update(runtimeRoleArn=f"arn:aws:iam::{ACCOUNT}:role/gtplus/labeling/other")),
+    ),
+    Fault("a place takes no sample", _PLACE, in_place(lambda p: p["settings"].update(sampleSize=0))),
+    Fault("a place has no limits", _PLACE, in_place(lambda p: p["limits"].update(max_files=10**9))),
+    Fault(
+        "a place lies in another workspace",
+        "parameters hold places and no secret",
+        put("the project's parameter", "Name", "/gtplus/other/projects/signs"),
+    ),
+    Fault(
+        "a place is a list",
+        "parameters hold places and no secret",
+        put("the project's parameter", "Type", "StringList"),
+    ),
+    Fault("a place expires", _PROPERTIES, put("the project's parameter", "Policies", '[{"Type":"Expiration"}]')),
     Fault(
         "tokens are sent to any machine", _STARRED, rewrite("the dispatcher", "states:SendTaskSuccess", Resource="*")
     ),
@@ -59,7 +357,7 @@ ENGINE = [
     ),
     Fault(
         "a handler becomes any role",
-        _REACH,
+        _THINGS,
         rewrite("the handlers", "sts:AssumeRole", Resource=f"arn:aws:iam::{ACCOUNT}:role/*"),
     ),
     Fault("the runtime role deletes", _RUNTIME, allow("the runtime role", "s3:DeleteObject", "the bucket/labels/*")),
@@ -171,7 +469,7 @@ ENGINE = [
     Fault("a route takes everything", "every route asks iam", put("a route", "RouteKey", "$default")),
     Fault(
         "every web page calls the API",
-        "calls are throttled and logged without a credential",
+        _PROPERTIES,
         put("AWS::ApiGatewayV2::Api", "CorsConfiguration", {"AllowOrigins": ["*"]}),
     ),
     Fault(
@@ -209,22 +507,22 @@ ENGINE = [
     ),
     Fault(
         "a function runs as another role",
-        "functions run our code as our roles and hold no secret",
+        _CODE,
         put("a handler", "Role", f"arn:aws:iam::{ACCOUNT}:role/admin"),
     ),
     Fault(
-        "a function runs code of others",
-        "functions run our code as our roles and hold no secret",
+        "a function runs code of others beside ours",
+        _PROPERTIES,
         put("a handler", "Layers", [f"arn:aws:lambda:us-east-1:{STRANGER}:layer:l:1"]),
     ),
     Fault(
         "a function holds a secret",
-        "functions run our code as our roles and hold no secret",
+        _TOLD,
         put("a handler", "Environment.Variables.GTPLUS_API_TOKEN", "x"),
     ),
     Fault(
         "a function logs elsewhere",
-        "functions run our code as our roles and hold no secret",
+        "functions log where logs are kept",
         drop("a handler", "LoggingConfig"),
     ),
     Fault(
@@ -234,7 +532,7 @@ ENGINE = [
     ),
     Fault(
         "a parameter holds the external id",
-        "parameters hold places and no secret",
+        "no secret stands in the template",
         replace("the project's parameter", '"version":1', '"id":"agreed-between-us"'),
     ),
     Fault(
@@ -246,6 +544,57 @@ ENGINE = [
 """In what moves a batch."""
 
 STORAGE = [
+    Fault("its rule may also receive", _LET_IN, rewrite("the queue", '"ThisRuleOnly"', Action="sqs:*")),
+    Fault(
+        "events may make grants of the workspace's key",
+        _LET_IN,
+        rewrite(
+            "the workspace's key",
+            "events.amazonaws.com",
+            Action=["kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"],
+        ),
+    ),
+    Fault(
+        "everybody but a few sends to the queue",
+        _LET_IN,
+        except_for("the queue", {"AWS": f"arn:aws:iam::{STRANGER}:root"}, "sqs:SendMessage"),
+    ),
+    Fault("a message is tried a thousand times", _LOST, put("the queue", "RedrivePolicy.maxReceiveCount", 1_000)),
+    Fault("a message is handled twice at once", _LOST, put("the queue", "VisibilityTimeout", 30)),
+    Fault("a message lives a minute", _LOST, put("the queue", "MessageRetentionPeriod", 60)),
+    Fault("any queue may leave its dead letters here", _PROPERTIES, put("the dead letters", "RedriveAllowPolicy", {})),
+    Fault(
+        "the topic subscribes somebody itself",
+        _PROPERTIES,
+        put("the topic", "Subscription", [{"Protocol": "email", "Endpoint": "a@example.com"}]),
+    ),
+    Fault(
+        "the log has a policy of its own",
+        _PROPERTIES,
+        put("the logs", "ResourcePolicyDocument", {"Version": "2012-10-17", "Statement": []}),
+    ),
+    Fault("the table has a local index", _PROPERTIES, put("the table", "LocalSecondaryIndexes", [])),
+    Fault(
+        "tokens are the key of an index",
+        _STREAM,
+        put("the table", "GlobalSecondaryIndexes.0.KeySchema.0.AttributeName", "token"),
+    ),
+    Fault(
+        "an index has a policy of its own",
+        _STREAM,
+        put("the table", "GlobalSecondaryIndexes.0.ResourcePolicy", {"PolicyDocument": {}}),
+    ),
+    Fault(
+        "the stream has a policy of its own",
+        _STREAM,
+        put("the table", "StreamSpecification.ResourcePolicy", {"PolicyDocument": {}}),
+    ),
+    Fault("the table has no stream", _STREAM, drop("the table", "StreamSpecification")),
+    Fault(
+        "the table is restorable for a day",
+        "the table is kept restorable and encrypted",
+        put("the table", "PointInTimeRecoverySpecification.RecoveryPeriodInDays", 1),
+    ),
     Fault(
         "EventBridge of any account sends to the queue",
         _RULE_ALONE,
@@ -358,7 +707,7 @@ STORAGE = [
     ),
     Fault(
         "the table lets a stranger read",
-        "the table is kept restorable and encrypted",
+        _PROPERTIES,
         put(
             "the table",
             "ResourcePolicy",

@@ -4,11 +4,13 @@ from tests.access.fault import Fault
 from tests.access.mutations import (
     add,
     allow,
+    drop,
     every,
     put,
     replace,
+    resource,
 )
-from tests.access.town import ACCOUNT
+from tests.access.town import ACCOUNT, OURS
 
 _POOL, _CLIENT = "AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient"
 
@@ -16,10 +18,103 @@ _DUTY = "A duty is its paths in its project and nothing else"
 _UPLOADS = "Who brings the data uploads the input and fetches the labels"
 _RIGHTS = "No role passes a role, nor changes rights"
 _KINDS = "only kinds of resources that are thought about are there"
-_REACH = "an allow reaches no further than what has no name yet"
+_THINGS = "each role is allowed its own things and no other"
 _KEPT = "what holds data stays when the stack goes"
 
+_PROPERTIES = "only properties that are thought about are set"
+_PASSWORDS = "passwords are long and first ones short lived"
+_RECOVERED = "an account is recovered by mail and an address is one person"
+_CODE = "the client uses no flow but the code"
+_OF_THE_POOL = "client domain and groups are of the pool"
+
 PEOPLE = [
+    Fault(
+        "a reviewer reads another parameter",
+        _THINGS,
+        allow("the reviewer", "ssm:GetParameter", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/payroll/password"),
+    ),
+    Fault(
+        "a reviewer calls another API",
+        _THINGS,
+        allow(
+            "the reviewer", "execute-api:Invoke", f"arn:aws:execute-api:us-east-1:{ACCOUNT}:other/$default/GET/review/x"
+        ),
+    ),
+    Fault(
+        "an uploader reads the neighbour's labels",
+        _THINGS,
+        allow("the uploader", "s3:GetObject", "the bucket/labels-2/*"),
+    ),
+    Fault(
+        "an uploader writes to the vendor", _THINGS, allow("the uploader", "s3:PutObject", "the vendor's bucket/raw/*")
+    ),
+    Fault("an uploader uses the vendor's key", _THINGS, allow("the uploader", "kms:Decrypt", "the vendor's key")),
+    Fault("a reviewer's policy is a user's, too", _PROPERTIES, put("the reviewer's policy", "Users", ["bob"])),
+    Fault(
+        "a reviewer's policy is the requester's, too",
+        _DUTY,
+        lambda world: resource(world, "the reviewer's policy")["Properties"]["Roles"].append(
+            {"Ref": world.name("the requester", OURS)}
+        ),
+    ),
+    Fault(
+        "a device is remembered instead of a code",
+        _PROPERTIES,
+        put(_POOL, "DeviceConfiguration", {"ChallengeRequiredOnNewDevice": False}),
+    ),
+    Fault(
+        "a code by mail is enough",
+        _PASSWORDS,
+        put(_POOL, "Policies.SignInPolicy", {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}),
+    ),
+    Fault(
+        "the pool sends SMS",
+        _PROPERTIES,
+        put(_POOL, "SmsConfiguration", {"SnsCallerArn": f"arn:aws:iam::{ACCOUNT}:role/r"}),
+    ),
+    Fault("a phone number is another name", _PROPERTIES, put(_POOL, "AliasAttributes", ["phone_number"])),
+    Fault(
+        "an account is recovered by SMS, too",
+        _RECOVERED,
+        put(
+            _POOL,
+            "AccountRecoverySetting.RecoveryMechanisms",
+            [{"Name": "verified_email"}, {"Name": "verified_phone_number"}],
+        ),
+    ),
+    Fault("an address is not verified", _RECOVERED, drop(_POOL, "AutoVerifiedAttributes")),
+    Fault(
+        "an invitation leads elsewhere",
+        "people are invited and never sign up",
+        put(
+            _POOL,
+            "AdminCreateUserConfig.InviteMessageTemplate",
+            {"EmailMessage": "http://evil.example {username} {####}"},
+        ),
+    ),
+    Fault(
+        "a token changes its own account",
+        _CODE,
+        put(_CLIENT, "AllowedOAuthScopes", ["openid", "aws.cognito.signin.user.admin"]),
+    ),
+    Fault("a program signs in as nobody", _CODE, put(_CLIENT, "AllowedOAuthFlows", ["code", "client_credentials"])),
+    Fault(
+        "the client returns to a family of addresses", _CODE, put(_CLIENT, "CallbackURLs", ["https://*.example.com/"])
+    ),
+    Fault(
+        "people write their own attributes", _PROPERTIES, put(_CLIENT, "WriteAttributes", ["email", "email_verified"])
+    ),
+    Fault(
+        "the client leads elsewhere after the sign-out",
+        _PROPERTIES,
+        put(_CLIENT, "LogoutURLs", ["http://evil.example/"]),
+    ),
+    Fault("the client is of another pool", _OF_THE_POOL, put(_CLIENT, "UserPoolId", "us-east-1_another")),
+    Fault(
+        "the groups are of another pool",
+        _OF_THE_POOL,
+        every("AWS::Cognito::UserPoolGroup", "UserPoolId", "us-east-1_another"),
+    ),
     Fault(
         "a reviewer may request",
         _DUTY,
@@ -36,7 +131,7 @@ PEOPLE = [
     ),
     Fault(
         "a reviewer calls whatever holds the duty's name",
-        "a grant of a duty is literal up to the project",
+        _THINGS,
         allow(
             "the reviewer",
             "execute-api:Invoke",
@@ -45,7 +140,7 @@ PEOPLE = [
     ),
     Fault(
         "a project's id is only how it begins",
-        _REACH,
+        _THINGS,
         replace("the reviewer's policy", "/review/projects/signs/*", "/review/projects/signs*"),
     ),
     Fault(
@@ -200,7 +295,7 @@ PEOPLE = [
     ),
     Fault(
         "who requests may accept",
-        "parameters hold places and no secret",
+        "a place says what its project is granted",
         replace("the project's parameter", '"separationOfDuties":true', '"separationOfDuties":false'),
     ),
 ]

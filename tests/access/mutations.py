@@ -1,6 +1,7 @@
 """Ways to put one fault into a template: each returns a change of a world."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -39,11 +40,14 @@ def arn(world: World, words: str) -> Any:
 
 
 def put(word: str, path: str, value: Any) -> Change:
-    """Set a property, by its path with dots; `DeletionPolicy` and its like stand beside the properties."""
+    """Set a property, by its path with dots; `DeletionPolicy` and its like stand beside the properties.
+
+    A value that is a function is told the world.
+    """
 
     def change(world: World) -> None:
         holder, last = _walk(resource(world, word), path)
-        holder[last] = value
+        holder[last] = value(world) if callable(value) else value
 
     return change
 
@@ -129,6 +133,16 @@ def open_to(word: str, principal: Any, action: str, condition: Body | None = Non
         statement = {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": paths}
         if condition is not None:
             statement["Condition"] = condition
+        policy_of(world, word).append(statement)
+
+    return change
+
+
+def except_for(word: str, principal: Any, action: str, effect: str = "Allow") -> Change:
+    """Another statement in a resource's policy, about everybody but one."""
+
+    def change(world: World) -> None:
+        statement = {"Effect": effect, "NotPrincipal": principal, "Action": action, "Resource": arn(world, word)}
         policy_of(world, word).append(statement)
 
     return change
@@ -227,6 +241,22 @@ def replace(word: str, old: str, new: str) -> Change:
         text, before, after = json.dumps(found["Properties"]), json.dumps(old)[1:-1], json.dumps(new)[1:-1]
         assert before in text, f"{word} has no {old}"
         found["Properties"] = json.loads(text.replace(before, after))
+
+    return change
+
+
+def in_json(word: str, path: str, edit: Callable[[Any], object]) -> Change:
+    """Change what a property holds as JSON text; its references stay what they are."""
+
+    def change(world: World) -> None:
+        holder, last = _walk(resource(world, word), path)
+        pieces = holder[last]["Fn::Join"][1]
+        held = [piece for piece in pieces if not isinstance(piece, str)]
+        marks = iter(range(len(held)))
+        value = json.loads("".join(piece if isinstance(piece, str) else f"@@{next(marks)}@@" for piece in pieces))
+        edit(value)
+        split = re.split(r"@@(\d+)@@", json.dumps(value))
+        holder[last]["Fn::Join"][1] = [held[int(piece)] if n % 2 else piece for n, piece in enumerate(split)]
 
     return change
 

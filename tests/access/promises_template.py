@@ -23,7 +23,7 @@ KINDS: dict[str, str] = {
     "Cognito::UserPoolDomain": "Domain UserPoolId",
     "Cognito::UserPoolGroup": "Description GroupName UserPoolId",
     "DynamoDB::Table": "AttributeDefinitions BillingMode DeletionProtectionEnabled GlobalSecondaryIndexes KeySchema"
-    " PointInTimeRecoverySpecification SSESpecification StreamSpecification",
+    " PointInTimeRecoverySpecification SSESpecification StreamSpecification TimeToLiveSpecification",
     "Events::EventBus": "Description Name",
     "Events::EventBusPolicy": "EventBusName Statement StatementId",
     "Events::Rule": "Description EventPattern Targets",
