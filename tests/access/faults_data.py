@@ -50,7 +50,7 @@ _ENCRYPTION = "BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEn
 _FIRST = "AssumeRolePolicyDocument.Statement.0."
 _KEPT = "what holds data stays when the stack goes"
 
-_CONDITIONS = "an allow is under no condition but of listings and keys"
+_CONDITIONS = "an allow is under no condition but of listings keys and subscriptions"
 _DENIED = "a role is denied our own files and what is revoked and nothing else"
 _PROPERTIES = "only properties that are thought about are set"
 _ORGANIZATION = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}

@@ -314,6 +314,12 @@ ENGINE = [
     Fault("the bus logs whole events", _PROPERTIES, put("the bus", "LogConfig", {"IncludeDetail": "FULL"})),
     Fault("the rule has a role", _PROPERTIES, put(_RULE, "RoleArn", f"arn:aws:iam::{ACCOUNT}:role/r")),
     Fault("the rule has a schedule", _PROPERTIES, put(_RULE, "ScheduleExpression", "rate(1 minute)")),
+    Fault(
+        "alarms tell a stranger",
+        "alarms tell one topic",
+        every("AWS::CloudWatch::Alarm", "AlarmActions", [f"arn:aws:sns:us-east-1:{STRANGER}:theirs"]),
+    ),
+    Fault("alarms call a function of others", _PROPERTIES, every("AWS::CloudWatch::Alarm", "OKActions", [])),
     Fault("the schedule is off", _PROPERTIES, put(_SCHEDULE, "State", "DISABLED")),
     Fault("the schedule is a yearly one", _SCHEDULED, put(_SCHEDULE, "ScheduleExpression", "rate(365 days)")),
     Fault("the schedule says what to do", _SCHEDULED, put(_SCHEDULE, "Target.Input", "{}")),

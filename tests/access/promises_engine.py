@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from gtplus_constructs.provider import NO_LIMITS, GroundTruthPlus
+from gtplus_runtime.deadlines import REMIND_EVERY_SECONDS
 from gtplus_runtime.lifecycle import BATCH, PEOPLE, TEAM_DUTIES
 from tests.access.promise import Promises, each_has, none_has
 from tests.access.town import ACCOUNT, VENDOR
@@ -95,6 +96,11 @@ def one_rule_hears_of_manifests_of_this_account(world: World) -> None:
     assert rule.get("State", "ENABLED") == "ENABLED"
     assert [target["Arn"] for target in rule["Targets"]] == [world.arn("the queue")]
     none_has({"target": rule["Targets"][0]}, "InputTransformer", "Input", "InputPath", "RoleArn")
+
+
+@PROMISES
+def alarms_tell_one_topic(world: World) -> None:
+    each_has(world.properties("AWS::CloudWatch::Alarm"), AlarmActions=[world.arn("the alarm topic")])
 
 
 @PROMISES
@@ -201,9 +207,12 @@ def functions_are_told_of_our_own_things_and_of_no_secret(world: World) -> None:
         "GTPLUS_STATE_MACHINE": world.arn("the machine"),
         "GTPLUS_BUS": world.arn("the bus").rpartition("/")[2],
         "GTPLUS_TOPIC": world.arn("the topic"),
+        "GTPLUS_ESCALATIONS": world.arn("the escalations"),
+        "GTPLUS_STORAGE_EVENTS": str(world.resolved({"Ref": world.names.town["the queue"]})),
     }
     for name, function in world.properties("AWS::Lambda::Function").items():
         variables = function["Environment"]["Variables"]
+        assert re.fullmatch(r"[0-9a-f]{12}", variables.pop("GTPLUS_DEFINITION", "0" * 12)), name
         assert variables == {variable: known.get(variable) for variable in variables}, f"{name}: {variables}"
 
 
@@ -259,5 +268,6 @@ def a_place_says_what_its_project_is_granted(world: World) -> None:
             },
             "groups": {duty: f"{project}-{duty}" for duty in TEAM_DUTIES},
             "runtimeRoleArn": world.arn(runtime_role, at),
-            "settings": {"sampleSize": 50, "maxErrorRate": 0.05, "maxRounds": 3, "separationOfDuties": True},
+            "settings": {"sampleSize": 50, "maxErrorRate": 0.05, "maxRounds": 3, "separationOfDuties": True}
+            | {"serviceLevels": {}, "remindEvery": REMIND_EVERY_SECONDS},
         }, project

@@ -278,12 +278,16 @@ def _of_town(world: World, word: str) -> set[str]:
         "the API": data,
         "the storage function": data | {world.arn("the queue")},
         "the dispatcher": {key, table, world.arn("the logs"), machine}
-        | {world.arn(f"the {thing}") for thing in ("bus", "topic", "dispatcher's dead letters")}
+        | {world.arn(f"the {thing}") for thing in ("bus", "topic", "escalations", "dispatcher's dead letters")}
         | {str(world.resolved({"Fn::GetAtt": [world.names.town["the table"], "StreamArn"]}))},
         "the reconciler": function
-        | {machine.replace(":stateMachine:", ":execution:") + ":*", world.arn("the reconciler's dead letters")},
+        | {machine, machine.replace(":stateMachine:", ":execution:") + ":*"}
+        | {world.arn("the queue"), world.arn("the reconciler's dead letters")},
         "the schedule": {key, world.arn("the reconciler's function"), world.arn("the reconciler's dead letters")},
         "the machine's role": {key, table, *handlers, "*"},  # telemetry knows no resource
+        "the mender": {_WORKSPACE, key, world.arn("the queue"), world.arn("the reconciler's function")}
+        | {world.arn("the topic"), world.arn("the alarm topic"), world.arn("the dead letters")}
+        | {world.arn(f"the {whose} dead letters") for whose in ("dispatcher's", "reconciler's", "rules'", "topic's")},
         "the operator": {_WORKSPACE, *_calls(world, "operate/*")},
         "the vendor's reporting role": {_WORKSPACE, *_calls(world, *_PROJECT.format("report", "vendor").split())},
     }
@@ -314,9 +318,9 @@ def _calls(world: World, *paths: str) -> set[str]:
 
 
 @PROMISES
-def an_allow_is_under_no_condition_but_of_listings_and_keys(world: World) -> None:
+def an_allow_is_under_no_condition_but_of_listings_keys_and_subscriptions(world: World) -> None:
     """Any other would lock a role out where its key is not sent, or hide what it is allowed."""
-    listing = {"StringLike": ["s3:prefix"]}
+    special = {"s3:ListBucket": {"StringLike": ["s3:prefix"]}, "sns:Subscribe": {"StringEquals": ["sns:Protocol"]}}
     keys = (
         {"StringEquals": ["kms:ViaService"]},
         {"StringEquals": ["kms:ViaService"], "StringLike": ["kms:EncryptionContext:aws:s3:arn"]},
@@ -325,7 +329,7 @@ def an_allow_is_under_no_condition_but_of_listings_and_keys(world: World) -> Non
         if statement["Effect"] == "Allow":
             found = {operator: list(about) for operator, about in statement.get("Condition", {}).items()}
             action = listed(statement.get("Action", "all but a few"))[0]
-            wanted = keys if action.startswith("kms:") else (listing,) if action == "s3:ListBucket" else ({},)
+            wanted = keys if action.startswith("kms:") else (special.get(action, {}),)
             assert found in wanted, f"{name}: {statement}"
 
 

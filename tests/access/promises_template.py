@@ -14,6 +14,8 @@ KINDS: dict[str, str] = {
     "ApiGatewayV2::Integration": "ApiId IntegrationType IntegrationUri PayloadFormatVersion",
     "ApiGatewayV2::Route": "ApiId AuthorizationType RouteKey Target",
     "ApiGatewayV2::Stage": "AccessLogSettings ApiId AutoDeploy DefaultRouteSettings StageName",
+    "CloudWatch::Alarm": "AlarmActions AlarmDescription ComparisonOperator Dimensions EvaluationPeriods MetricName"
+    " Namespace Period Statistic Threshold TreatMissingData",
     "Cognito::UserPool": "AccountRecoverySetting AdminCreateUserConfig AutoVerifiedAttributes DeletionProtection"
     " EmailVerificationMessage EmailVerificationSubject EnabledMfas MfaConfiguration Policies SmsVerificationMessage"
     " UserPoolAddOns UserPoolTier UsernameAttributes UsernameConfiguration VerificationMessageTemplate",
