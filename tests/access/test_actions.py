@@ -100,19 +100,12 @@ def test_each_action_of_a_role_opens_a_door(world_of: WorldOf, role: str) -> Non
 SOME_ACTIONS = random.Random(10).sample(catalog.every_action(), 12)
 
 
-@pytest.mark.parametrize("action", [*SOME_ACTIONS, "s3:DeleteObjectVersion", "iam:PassRole"])
+@pytest.mark.parametrize("action", [*SOME_ACTIONS, "s3:DeleteObject", "s3:DeleteObjectVersion", "iam:PassRole"])
 def test_one_action_more_is_seen(world_of: WorldOf, action: str) -> None:
     """The negative one: a set that is compared would show it, whatever the service."""
     faulty = world_of("no flags", places=(OURS,)).mutable()
     allow("the data role", action, "*")(faulty)
     assert _actions(faulty, "the data role") == SERVICE_ACTIONS | KEY | {action}
-
-
-def test_the_deletion_that_the_reserved_policy_denies_is_none(world_of: WorldOf) -> None:
-    """The placeholder of a revocation denies deleting everywhere: an Allow of it is dead, and is refused as text."""
-    faulty = world_of("no flags", places=(OURS,)).mutable()
-    allow("the data role", "s3:DeleteObject", "the bucket/*")(faulty)
-    assert _actions(faulty, "the data role") == SERVICE_ACTIONS | KEY
 
 
 def _actions(world: World, who: str) -> set[str]:

@@ -14,7 +14,6 @@ from gtplus_constructs.assertions.catalog import every_action
 REASONS = {
     "VendedLogs": "CloudWatch Logs knows no resource for vended log delivery",
     "Traces": "X-Ray knows no resource for these",
-    "NothingRevoked": "a Deny that keeps the place of a revocation",
 }
 KEY_POLICIES = "AWS::KMS::Key"
 
