@@ -294,5 +294,5 @@ def refusal(summary: str, report: Report, path: Path, hint: str = "") -> Refused
         return Refused(400, summary, report.problems)
     count = sum(report.counts.values())
     more = [Problem("…", f"and {count - _SHOWN:,} more", "", f"all are in {path}")] if count > _SHOWN else []
-    facts = f"{counted(count)}; {report.good:,} of {report.total:,} objects are good; all problems are in {path}"
+    facts = f"{report.summary()}; {report.good:,} of {report.total:,} objects are good; all problems are in {path}"
     return Refused(400, f"{summary}: {facts}{hint}", [*report.problems[:_SHOWN], *more])

@@ -17,7 +17,7 @@ from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from s3transfer.futures import TransferFuture
 from s3transfer.subscribers import BaseSubscriber
 
-from gtplus_runtime.manifest import Found
+from gtplus_runtime.found import Found
 from gtplus_runtime.objects import PARALLEL, Objects
 
 PART = 8 << 20

@@ -11,9 +11,11 @@ from gtplus_constructs.team import ProjectTeam
 from gtplus_constructs.workflow import BatchWorkflow
 from gtplus_constructs.workspace import LabelingWorkspace
 from gtplus_runtime.lifecycle import BatchStatus, Duty, ProjectStatus
-from gtplus_runtime.places import Limits
+from gtplus_runtime.places import GROUND_TRUTH, GROUND_TRUTH_PLUS, Limits
 
 __all__ = [
+    "GROUND_TRUTH",
+    "GROUND_TRUTH_PLUS",
     "BatchStatus",
     "BatchWorkflow",
     "DataAccessRole",

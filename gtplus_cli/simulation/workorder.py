@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from gtplus_cli.simulation.workforce import Work
-from gtplus_runtime.manifest import FROZEN
+from gtplus_runtime.found import FROZEN
 
 _VERSION = 1
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtplus_runtime.manifest import Finder, Keep, Rules, check_lines, check_listing
+from gtplus_runtime.manifest import Finder, Keep, Rules, check_lines, check_listing, check_region
 from gtplus_runtime.objects import Objects, Unreadable
 from gtplus_runtime.places import GROUND_TRUTH_PLUS, Limits, split_uri
 from gtplus_runtime.problems import Problem
@@ -52,7 +52,7 @@ def check_manifest(
     finder = None
     if s3 is not None:
         objects = Objects(s3)
-        finder = Finder(lambda uris: objects.find_all(uris, rules.reads or ()), objects.read_all)
+        finder = Finder(lambda uris: objects.find_all(uris, rules.reads or ()), objects.read_all, objects.region_of)
     if not (isinstance(source, str) and source.startswith("s3://")):
         chunks = _pieces(Path(source)) if isinstance(source, str | Path) else source
         check_lines(chunks, rules, report, finder, keep)
@@ -76,11 +76,8 @@ def _check_in_s3(
     uri: str, objects: Objects, rules: Rules, report: Report, finder: Finder | None, keep: Keep | None
 ) -> None:
     bucket, key = split_uri(uri)
-    region = objects.region_of(bucket) if rules.limits.region is not None else None
-    if region is not None and region != rules.limits.region:
-        rule, mend = f"data lie in {rules.limits.region}", "copy them to a bucket there"
-        report.refuse("wrong region", Problem("input", rule, f"{bucket}: {region}", mend))
     if uri.endswith("/"):
+        check_region(bucket, objects.region_of(bucket), rules, report)
         check_listing(bucket, objects.under(bucket, key), rules, report, keep)
     else:
         check_lines(objects.chunks(uri), rules, report, finder, keep)

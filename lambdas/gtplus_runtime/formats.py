@@ -8,8 +8,8 @@ file that a desktop left behind).
 
 from typing import NamedTuple
 
-SEQUENCE_TASKS = ("video", "3d-point-cloud")
-"""Task types whose `.json` files list the frames of a sequence."""
+PROFILES = ("ground-truth-plus", "ground-truth")
+"""The profiles that know formats."""
 
 
 class Formats(NamedTuple):
@@ -99,5 +99,6 @@ def formats_of(task_type: str | None, profile: str) -> Formats | None:
     return GROUND_TRUTH.get(task_type or "") if profile == "ground-truth" else None
 
 
-PROFILES = ("ground-truth-plus", "ground-truth")
-"""The profiles that know formats."""
+def has_sequences(task_type: str | None, profile: str) -> bool:
+    """Whether a `.json` file lists the frames of a sequence."""
+    return task_type in ("video", "3d-point-cloud") and profile in PROFILES

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from gtplus_runtime.manifest import FROZEN
+from gtplus_runtime.found import FROZEN
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.sequences import freeze_files, read_sequence
 

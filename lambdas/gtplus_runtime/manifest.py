@@ -11,7 +11,8 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from gtplus_runtime.formats import SEQUENCE_TASKS, check_name, formats_of, suffix_of, usual_suffixes
+from gtplus_runtime.formats import check_name, formats_of, has_sequences, suffix_of, usual_suffixes
+from gtplus_runtime.found import FROZEN, Found
 from gtplus_runtime.json_lines import read_lines
 from gtplus_runtime.places import Limits, split_uri
 from gtplus_runtime.problems import Problem, shown
@@ -25,32 +26,9 @@ MAX_KEY = 1_024
 MAX_ATTRIBUTE = 20_000
 """Characters of an attribute, of ordinary Ground Truth ("Input Data")."""
 
-FROZEN = "gtplus-frozen"
-"""The key of an inventory line that holds what was found; all other keys are the customer's own."""
-
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,63}")
 _DOTS = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 _IN_MEMORY = 8_000_000
-
-
-class Found(NamedTuple):
-    """An object as S3 knows it.
-
-    Attributes:
-        size: in bytes.
-        etag: without its quotes.
-        modified: when it was last written, ISO 8601.
-        version: its version id, where S3 told it: a listing does not.
-    """
-
-    size: int
-    etag: str
-    modified: str
-    version: str | None = None
-
-    def frozen(self) -> dict[str, Any]:
-        """What an inventory keeps of it."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class Finder(NamedTuple):
@@ -59,10 +37,12 @@ class Finder(NamedTuple):
     Attributes:
         find: URIs in, what is there out.
         read: the bytes of objects, for sequence files.
+        region_of: the region of a bucket, or None where nobody knows.
     """
 
     find: Callable[[Iterable[str]], dict[str, Found]]
     read: Callable[[list[str]], dict[str, bytes]]
+    region_of: Callable[[str], str | None]
 
 
 Bad = tuple[str, Problem]
@@ -176,7 +156,7 @@ def check_listing(
     """
     limit, largest = rules.limits.max_files, _max_bytes(rules)
     judge = _Judge(rules)
-    sequences = rules.task_type in SEQUENCE_TASKS
+    sequences = has_sequences(rules.task_type, rules.limits.formats)
     for key, found in objects:
         if key.endswith("/"):
             continue
@@ -199,8 +179,22 @@ def check_listing(
     _check_whole(report, rules)
 
 
+def check_region(bucket: str, region: str | None, rules: Rules, report: Report) -> None:
+    """Check where the data lie.
+
+    Args:
+        bucket: a bucket of the input.
+        region: its region; None where nobody knows, and then it is not checked.
+        rules: what to check it against.
+        report: takes what is found.
+    """
+    if region is not None and rules.limits.region not in (None, region):
+        rule, mend = f"data lie in {rules.limits.region}", "copy them to a bucket there"
+        report.refuse("wrong region", Problem("batch", rule, f"{bucket}: {region}", mend))
+
+
 def _judge_object(uri: str, key: str, size: int, rules: Rules) -> Bad | None:
-    if rules.task_type in SEQUENCE_TASKS and suffix_of(key) == ".json":
+    if has_sequences(rules.task_type, rules.limits.formats) and suffix_of(key) == ".json":
         rule = "a prefix holds files, and this looks like a sequence"
         mend = "write a manifest that names the sequence files, and create the batch from it"
         return "wrong format", Problem(uri, rule, "", mend)
@@ -361,6 +355,8 @@ class _Pending:
 
 
 def _look_up(pending: _Pending, rules: Rules, report: Report, finder: Finder, keep: Keep | None) -> None:
+    for bucket in dict.fromkeys(split_uri(uri)[0] for uri in pending.uris if uri is not None):
+        check_region(bucket, finder.region_of(bucket), rules, report)
     found = finder.find(uri for uri in pending.uris if uri is not None)
     sequences = _Sequences(pending, rules, report, finder, found)
     for number, uri, text in pending:
@@ -399,7 +395,7 @@ class _Sequences:
         self.bad: set[str] = set()
         self._frozen: dict[str, dict[str, Any]] = {}
         task_type = rules.task_type
-        if task_type not in SEQUENCE_TASKS:
+        if task_type is None or not has_sequences(task_type, rules.limits.formats):
             return
         places = {
             uri: f"line {number}"

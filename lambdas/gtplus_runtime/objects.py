@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from gtplus_runtime.manifest import Found
+from gtplus_runtime.found import Found
 from gtplus_runtime.places import split_uri
 
 if TYPE_CHECKING:

@@ -74,7 +74,7 @@ def test_bad_input_creates_nothing_and_is_told_all_at_once(world: World, tmp_pat
         world, "batch", "create", f"{PROJECT}/never", "--input", f"s3://{bucket}/raw/cli-bad.manifest", cwd=tmp_path
     )
     assert told.returncode == 1
-    assert "3 problems; 0 of 3 objects are good" in told.stderr
+    assert "3 problems: 1 × another bucket, 1 × not JSON, 1 × no source; 0 of 3 objects are good" in told.stderr
     for number in (1, 2, 3):
         assert f"line {number}" in told.stderr
     assert len((tmp_path / "never.report.jsonl").read_text().splitlines()) == 3

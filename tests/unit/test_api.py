@@ -12,9 +12,9 @@ import pytest
 
 from gtplus_runtime import retelling
 from gtplus_runtime.commands import Command, Event, evolve
+from gtplus_runtime.found import Found
 from gtplus_runtime.handlers import api
 from gtplus_runtime.lifecycle import Duty
-from gtplus_runtime.manifest import Found
 from gtplus_runtime.places import Grant, Limits, Place
 from gtplus_runtime.problems import Problem, Refused
 from gtplus_runtime.routes import BY_KEY

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -207,15 +208,34 @@ def test_an_input_outside_the_grants_is_not_even_read() -> None:
     assert not s3.calls
 
 
-def test_a_bucket_in_another_region_is_told() -> None:
-    s3 = S3(OBJECTS, region="eu-west-1")
-    report = check_manifest("s3://data/raw/", s3=s3)  # type: ignore[arg-type]
-    assert report.problems == [
-        Problem("input", "data lie in us-east-1", "data: eu-west-1", "copy them to a bucket there")
+@pytest.mark.parametrize("source", ["s3://data/raw/", [line()]], ids=["a prefix", "a manifest"])
+def test_a_bucket_in_another_region_is_told(source: Any) -> None:
+    s3: Any = S3(OBJECTS, region="eu-west-1")
+    assert check_manifest(source, s3=s3).problems == [
+        Problem("batch", "data lie in us-east-1", "data: eu-west-1", "copy them to a bucket there")
     ]
-    for known in (S3(OBJECTS, region=None), S3(OBJECTS)):
-        assert check_manifest("s3://data/raw/", s3=known).counts == {}  # type: ignore[arg-type]
-    assert check_manifest("s3://data/raw/", limits=GROUND_TRUTH, s3=s3).counts == {}  # type: ignore[arg-type]
+    assert check_manifest(source, limits=GROUND_TRUTH, s3=s3).counts == {}
+    for region in (None, "us-east-1"):
+        s3.region = region
+        assert check_manifest(source, s3=s3).counts == {}
+
+
+def test_a_refusal_tells_the_region_of_a_bucket_too() -> None:
+    class Refusing(S3):
+        def head_bucket(self, Bucket: str) -> dict[str, Any]:
+            headers = {"x-amz-bucket-region": "eu-west-1"}
+            raise ClientError(
+                {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPHeaders": headers}},  # type: ignore[typeddict-item]
+                "HeadBucket",
+            )
+
+    assert Objects(Refusing({})).region_of("data") == "eu-west-1"  # type: ignore[arg-type]
+
+
+def test_a_provider_of_any_format_gets_files_that_only_look_like_sequences() -> None:
+    s3: Any = S3({"raw/1.json": b"{}"})
+    for source in ("s3://data/raw/", [line("raw/1.json")]):
+        assert check_manifest(source, limits=Limits(formats="any"), task_type="video", s3=s3).counts == {}
 
 
 def test_a_prefix_is_an_input_with_everything_under_it() -> None:

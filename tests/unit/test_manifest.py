@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gtplus_runtime.found import FROZEN, Found
 from gtplus_runtime.json_lines import MAX_LINE, lines_of
-from gtplus_runtime.manifest import FROZEN, Finder, Found, Rules, check_lines, check_listing, inventory_line
+from gtplus_runtime.manifest import Finder, Rules, check_lines, check_listing, inventory_line
 from gtplus_runtime.places import Limits
 from gtplus_runtime.problems import Problem
 from gtplus_runtime.report import SHOWN_OF_A_KIND, Report
@@ -56,7 +57,7 @@ def check(text: str | bytes | Iterable[bytes], bucket: Bucket | None = None, rul
     chunks = [text.encode()] if isinstance(text, str) else [text] if isinstance(text, bytes) else text
     checked = Checked()
     there = bucket or Bucket()
-    check_lines(chunks, rules, checked, Finder(there.find, there.read), checked.keep)
+    check_lines(chunks, rules, checked, Finder(there.find, there.read, lambda _bucket: None), checked.keep)
     return checked
 
 
