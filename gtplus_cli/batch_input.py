@@ -24,8 +24,10 @@ from gtplus_cli.caller import Caller
 from gtplus_cli.selection import Selection
 from gtplus_cli.upload import Folder, plan, read_folder, upload
 from gtplus_runtime.check import check_manifest
+from gtplus_runtime.formats import formats_of, suffix_of
 from gtplus_runtime.manifest import Keep, Rules, check_listing
 from gtplus_runtime.objects import PARALLEL, Objects, Unreadable
+from gtplus_runtime.pixels import HEAD, image_size
 from gtplus_runtime.places import Limits, split_uri
 from gtplus_runtime.problems import Problem, Refused, counted
 from gtplus_runtime.report import Report, problem_line
@@ -206,12 +208,30 @@ def upload_folder(caller: Caller, project: Project, name: str, folder: Path, tar
 def _check_folder(project: Project, content: Folder, folder: Path, bucket: str, prefix: str) -> None:
     report = Report()
     check_listing(bucket, content.found(), project.rules, report)
-    if not report.counts:
-        return
     start = f"s3://{bucket}/{prefix}"
-    problems = [p._replace(place=p.place.replace(start, f"{folder}/", 1), value=p.value) for p in report.problems]
-    count = sum(report.counts.values())
-    raise Refused(400, f"nothing was uploaded: {counted(count)} in {folder}", problems[:_SHOWN])
+    problems = [p._replace(place=p.place.replace(start, f"{folder}/", 1)) for p in report.problems]
+    problems += _check_pixels(project, content)
+    if problems:
+        count = max(sum(report.counts.values()), len(problems))
+        raise Refused(400, f"nothing was uploaded: {counted(count)} in {folder}", problems[:_SHOWN])
+
+
+def _check_pixels(project: Project, content: Folder) -> list[Problem]:
+    """What is wrong inside the images; in S3, where each would have to be read, nobody looks."""
+    formats = formats_of(project.rules.task_type, project.rules.limits.formats)
+    if formats is None or formats.max_pixels is None:
+        return []
+    problems = []
+    for file in (file for file in content.files if suffix_of(file.key) in formats.suffixes):
+        with file.path.open("rb") as opened:
+            size = image_size(opened.read(HEAD))
+        place = str(file.path)
+        if size is None:
+            problems.append(Problem(place, "begins as a JPEG or PNG does", "", "convert it, or leave it out"))
+        elif size[0] * size[1] > formats.max_pixels:
+            rule = f"an image has at most {formats.max_pixels:,} pixels"
+            problems.append(Problem(place, rule, f"{size[0]:,} × {size[1]:,}", "make it smaller"))
+    return problems
 
 
 @contextmanager

@@ -19,6 +19,7 @@ class Formats(NamedTuple):
         suffixes: of the files that it takes, in lower case.
         inline: whether it takes `source`, the object as text in the line.
         max_bytes: of one file; None where the limit of the batch alone counts.
+        max_pixels: of one image.
         max_frames: of a sequence file.
         max_sequences: of a manifest.
     """
@@ -26,6 +27,7 @@ class Formats(NamedTuple):
     suffixes: tuple[str, ...]
     inline: bool = False
     max_bytes: int | None = None
+    max_pixels: int | None = None
     max_frames: int | None = None
     max_sequences: int | None = None
 
@@ -33,7 +35,7 @@ class Formats(NamedTuple):
 _IMAGES = (".jpg", ".jpeg", ".png")
 
 GROUND_TRUTH: dict[str, Formats] = {
-    "image": Formats(_IMAGES, max_bytes=40_000_000),
+    "image": Formats(_IMAGES, max_bytes=40_000_000, max_pixels=100_000_000),
     "text": Formats((".txt",), inline=True),
     "video": Formats((".mp4", ".ogg", ".webm", ".json"), max_frames=2_000, max_sequences=10),
     "3d-point-cloud": Formats((".json", ".bin", ".txt", ".pcd", ".ply", ".xyz"), max_frames=500),

@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from gtplus_cli.batch_input import Project, upload_folder
 from gtplus_cli.upload import PART, File, plan, read_folder, sha256_of
+from gtplus_runtime.manifest import Rules
+from gtplus_runtime.places import GROUND_TRUTH
+from gtplus_runtime.problems import Refused
 from tests.unit.fake_s3 import S3
 
 
@@ -76,3 +81,29 @@ def test_only_what_is_there_by_size_and_checksum_is_skipped(
 def test_what_lies_there_and_is_not_of_the_folder_is_named(tmp_path: Path) -> None:
     s3 = Checksums({"raw/": b"", "raw/x/2.jpg": b"", "raw/other.jpg": b"", "rawer/3.jpg": b""}, {})
     assert plan(s3, "data", "raw/", []).strangers == ["raw/other.jpg", "raw/x/2.jpg"]
+
+
+def test_what_is_wrong_in_a_folder_is_told_before_anything_is_uploaded(tmp_path: Path) -> None:
+    Image.new("1", (10_001, 10_000)).save(tmp_path / "large.png")
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "fits.png")
+    (tmp_path / "fake.jpg").write_bytes(b"no image")
+    (tmp_path / "film.mp4").write_bytes(b"")
+    project = Project.__new__(Project)
+    project.deployed, project.reads = True, ("s3://data/raw/",)
+    project.rules = Rules(GROUND_TRUTH, project.reads, "image")
+    with pytest.raises(Refused, match="nothing was uploaded: 3 problems") as refused:
+        upload_folder(None, project, "b", tmp_path, None)  # type: ignore[arg-type]
+    assert [(Path(p.place).name, p.rule) for p in refused.value.problems] == [
+        ("film.mp4", "one of .jpg, .jpeg, .png for the task type image"),
+        ("fake.jpg", "begins as a JPEG or PNG does"),
+        ("large.png", "an image has at most 100,000,000 pixels"),
+    ]
+
+
+@pytest.mark.parametrize("target", ["s3://data/labels/x/", "s3://data/raw/x", "s3://other/raw/x/"])
+def test_a_folder_goes_to_a_prefix_of_the_project(tmp_path: Path, target: str) -> None:
+    project = Project.__new__(Project)
+    project.deployed, project.reads, project.rules = True, ("s3://data/raw/",), Rules()
+    with pytest.raises(Refused) as refused:
+        upload_folder(None, project, "b", tmp_path, target)  # type: ignore[arg-type]
+    assert refused.value.problems[0].mend == "choose one under s3://data/raw/"
