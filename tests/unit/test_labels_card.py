@@ -56,6 +56,16 @@ def test_labels_that_nobody_reviewed_are_said_to_be_so() -> None:
     card = dataset_card({"labels": coral()})
     assert "Not reviewed: nothing is known of the share of wrong labels." in card
     assert card.startswith("# Labels\n")
+    assert "| objects | 229 |" in card
+
+
+def test_objects_are_those_with_a_label_those_that_failed_and_those_with_neither() -> None:
+    statistics = Statistics()
+    for failure in (None, "dark", "dark", "", "", ""):
+        statistics.add(Label("a", 1, "1", failure=failure, kind=Kind.CLASSES))
+    card = dataset_card({"labels": statistics.summary()})
+    assert "| objects | 6 |\n| labeled | 1 |\n| failed, with a reason | 2 |" in card
+    assert "| objects | 3 |" in dataset_card({"labels": {"labeled": 1, "failed": 2, "classes": {}}})
 
 
 def test_what_was_not_counted_yet_is_not_missed() -> None:

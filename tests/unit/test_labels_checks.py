@@ -42,6 +42,7 @@ def test_real_labels_are_sane(file: str) -> None:
         (Box(95, 0, 7, 10), ["box outside of the image"]),
         (Box(0, 45, 10, 7), ["box outside of the image"]),
         (Box(10, 10, 0, 5), ["box without an area"]),
+        (Box(10, 10, 5, 0), ["box without an area"]),
         (Box(10, 10, 5, -1), ["box without an area"]),
         (Box(200, 10, 0, 5), ["box without an area", "box outside of the image"]),
     ],

@@ -5,6 +5,8 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -582,6 +584,15 @@ def test_the_memory_of_a_conversion_does_not_grow_with_the_manifest(folder: Path
         tracemalloc.stop()
     assert manifest.stat().st_size > 1 << 20
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_conversions_need_the_standard_library_alone(folder: Path) -> None:
+    blocked = "import sys; sys.modules |= dict.fromkeys(['boto3', 'botocore', 'typer', 'rich', 'PIL', 'aws_cdk'])"
+    call = f"from gtplus_cli.labels import convert_labels; convert_labels({str(CORAL)!r}, 'out.csv', to='csv')"
+    path = os.pathsep.join([str(DATA.parents[2]), str(DATA.parents[2] / "lambdas")])
+    run = [sys.executable, "-c", f"{blocked}; {call}"]
+    subprocess.run(run, check=True, cwd=folder, env={**os.environ, "PYTHONPATH": path})
+    assert (folder / "out.csv").exists()
 
 
 # Names and bytes of others

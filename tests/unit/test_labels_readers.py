@@ -29,6 +29,7 @@ from gtplus_runtime.labels import (
     read_lines,
     read_sequence,
 )
+from gtplus_runtime.labels.statistics import MAX_CLASSES, MAX_TYPES
 
 DATA = Path(__file__).parents[1] / "data" / "labels"
 
@@ -231,6 +232,48 @@ def test_a_class_that_the_map_lacks_keeps_its_id_and_is_told() -> None:
     assert label.annotations[0].name == "9"
     assert label.defects == (Defect("class without an entry in the class map", "class 9"),)
     assert [d.kind for d in read([0, 9], {"class-map": {"0": "Cat"}}).defects] == [label.defects[0].kind]
+
+
+@pytest.mark.parametrize(
+    ("class_id", "key"), [(0, "0"), ("0", "0"), (0.0, "0"), (12, "12"), (-1, "-1"), (0.5, None), (True, None)]
+)
+def test_a_class_id_is_a_whole_number_or_a_text(class_id: Any, key: str | None) -> None:
+    box = {"class_id": class_id, "left": 1, "top": 2, "width": 3, "height": 4}
+    [annotation] = read({"annotations": [box]}, {"class-map": {"0": "Cat", "12": "Dog", "-1": "Cow"}}).annotations
+    assert annotation.class_id == key
+
+
+@pytest.mark.parametrize(
+    ("sizes", "size"),
+    [
+        ([{"width": 9, "height": 8, "depth": 3}], (9, 8)),
+        ({"width": 9, "height": 8}, (9, 8)),
+        ([], None),
+        ([{"width": 0, "height": 8}], None),
+        ([{"width": 9}], None),
+        (None, None),
+    ],
+)
+def test_the_size_of_an_image_is_told_or_unknown(sizes: Any, size: tuple[int, int] | None) -> None:
+    assert read({"annotations": [], "image_size": sizes}).size == size
+
+
+def test_the_counts_stay_small_whatever_a_file_makes_up() -> None:
+    statistics = Statistics()
+    for number in range(MAX_CLASSES + 5):
+        annotations = (Annotation(f"class {number}"),) * 2
+        statistics.add(Label("a", 1, "1", type=f"acme/{number}", kind=Kind.CLASSES, annotations=annotations))
+    assert (len(statistics.classes), statistics.others) == (MAX_CLASSES, 10)
+    assert len(statistics.types) == MAX_TYPES + 1
+    assert sum(statistics.types.values()) == MAX_CLASSES + 5
+    assert statistics.types["(others)"] == MAX_CLASSES + 5 - MAX_TYPES
+
+
+def test_a_creation_date_that_is_none_is_left_alone() -> None:
+    statistics = Statistics()
+    for created in ("2026-11-25T10:00:00.000000", "2026-11-24T10:00:00.000000", 7, "x" * 41):
+        statistics.add(Label("a", 1, "1", kind=Kind.CLASSES, metadata={"creation-date": created}))
+    assert statistics.created == ("2026-11-24T10:00:00.000000", "2026-11-25T10:00:00.000000")
 
 
 def test_an_empty_list_is_a_label_that_says_nothing_is_there() -> None:
