@@ -14,9 +14,9 @@ from gtplus_cli.render import batch_table, event_table, person, safe, show_batch
 from gtplus_cli.selection import Selection, parse_conditions
 from gtplus_runtime.forms import TASK_TYPES, check_form, check_name
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
-from gtplus_runtime.manifest import Rules
 from gtplus_runtime.places import LIMITS
 from gtplus_runtime.problems import Problem, Refused, counted, shown
+from gtplus_runtime.rules import Rules
 
 app = typer.Typer(no_args_is_help=True, help="Create, follow, review and decide on batches.")
 

@@ -25,12 +25,14 @@ from gtplus_cli.selection import Selection
 from gtplus_cli.upload import Folder, plan, read_folder, upload
 from gtplus_runtime.check import check_manifest
 from gtplus_runtime.formats import formats_of, suffix_of
-from gtplus_runtime.manifest import Keep, Rules, check_listing
+from gtplus_runtime.lookup import Keep
+from gtplus_runtime.manifest import check_listing
 from gtplus_runtime.objects import PARALLEL, Objects, Unreadable
 from gtplus_runtime.pixels import HEAD, image_size
 from gtplus_runtime.places import Limits, split_uri
 from gtplus_runtime.problems import Problem, Refused, counted
 from gtplus_runtime.report import Report, problem_line
+from gtplus_runtime.rules import Rules
 
 _SHOWN = 20
 _WHOLE = ("batch", "input")

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtplus_runtime.manifest import Finder, Keep, Rules, check_lines, check_listing, check_region
+from gtplus_runtime.lookup import Finder, Keep
+from gtplus_runtime.manifest import check_lines, check_listing
 from gtplus_runtime.objects import Objects, Unreadable
 from gtplus_runtime.places import GROUND_TRUTH_PLUS, Limits, split_uri
 from gtplus_runtime.problems import Problem
 from gtplus_runtime.report import Report
+from gtplus_runtime.rules import Rules, check_region
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from gtplus_runtime.problems import Problem, shown
 from gtplus_runtime.strict_json import mend_json, read_json
 
-MAX_BYTES = 20_000_000
-"""Bytes of a sequence file that is read, ours: 2,000 frames with eight cameras each have about ten million."""
+MAX_BYTES = 10_000_000
+"""Bytes of a sequence file that is read, ours: 500 frames with eight cameras each have about four million."""
 
 _CLOUD_FORMATS = {f"{kind}/{fields}" for kind in ("binary", "text") for fields in ("xyz", "xyzi", "xyzrgb", "xyzirgb")}
 """Of the page "Accepted Raw 3D Data Formats"."""

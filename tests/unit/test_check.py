@@ -18,11 +18,12 @@ from gtplus_runtime import handling
 from gtplus_runtime.check import check_manifest
 from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handlers import request_submitted
-from gtplus_runtime.manifest import Rules, inventory_line
+from gtplus_runtime.manifest import inventory_line
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import GROUND_TRUTH, Grant, Limits, Place
 from gtplus_runtime.problems import Problem
 from gtplus_runtime.report import Report
+from gtplus_runtime.rules import Rules
 from tests.unit.bad_manifests import CORPUS, OBJECTS, READS, Case, line
 from tests.unit.fake_s3 import S3
 

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from gtplus_runtime.found import FROZEN, Found
 from gtplus_runtime.json_lines import MAX_LINE, lines_of
-from gtplus_runtime.manifest import Finder, Rules, check_lines, check_listing, inventory_line
+from gtplus_runtime.lookup import Finder
+from gtplus_runtime.manifest import check_lines, check_listing, inventory_line
 from gtplus_runtime.places import Limits
 from gtplus_runtime.problems import Problem
 from gtplus_runtime.report import SHOWN_OF_A_KIND, Report
+from gtplus_runtime.rules import Rules
 
 RULES = Rules(reads=("s3://data/raw/", "s3://more/in/", "s3://more/also/"))
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from gtplus_cli.batch_input import Project, upload_folder
 from gtplus_cli.upload import PART, File, plan, read_folder, sha256_of
-from gtplus_runtime.manifest import Rules
 from gtplus_runtime.places import GROUND_TRUTH
 from gtplus_runtime.problems import Refused
+from gtplus_runtime.rules import Rules
 from tests.unit.fake_s3 import S3
 
 
