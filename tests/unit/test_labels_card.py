@@ -78,7 +78,9 @@ def test_what_was_not_counted_yet_is_not_missed() -> None:
 def test_what_no_reader_knows_is_in_the_card() -> None:
     statistics = Statistics()
     statistics.add(Label("a", 7, "7", type="acme/stars", kind=Kind.UNKNOWN))
-    assert "| labels of type `acme/stars`, carried as it stands | 1 |" in dataset_card({"labels": statistics.summary()})
+    card = dataset_card({"labels": statistics.summary()})
+    assert "| labels of type `acme/stars`, carried as it stands | 1 |" in card
+    assert "## Classes" not in card
 
 
 def test_many_classes_are_summed_up() -> None:

@@ -226,6 +226,24 @@ def test_no_confidence_is_unknown() -> None:
     assert read({"annotations": [box]}).annotations[0].confidence is None
 
 
+def test_a_class_without_a_name_is_named_by_the_map() -> None:
+    assert read(1, {"class-map": {"1": "Dog"}}).name == "Dog"
+    assert read(2, {"class-map": {"1": "Dog"}}).name == "2"
+
+
+def test_what_is_no_class_in_a_list_and_no_color_in_a_map_is_told() -> None:
+    label = read([0, None, 1.5], {"type": "groundtruth/image-classification-multilabel", "class-map": {"0": "Cat"}})
+    assert [a.name for a in label.annotations] == ["Cat"]
+    assert [d.detail for d in label.defects] == ["class 2", "class 3"]
+    colors = {"0": 7, "1": {"class-name": "road", "hex-color": 7}, "2": {"hex-color": "#ffffff"}}
+    label = read("s3://data/1.png", {"type": "groundtruth/semantic-segmentation", "internal-color-map": colors})
+    assert label.annotations == (
+        Annotation("road", class_id="1"),
+        Annotation("2", None, Color("2", "#ffffff"), class_id="2"),
+    )
+    assert [d.detail for d in label.defects] == ["color 0"]
+
+
 def test_a_class_that_the_map_lacks_keeps_its_id_and_is_told() -> None:
     box = {"class_id": 9, "left": 1, "top": 2, "width": 3, "height": 4}
     label = read({"annotations": [box]}, {"class-map": {"0": "Cat"}})
