@@ -6,7 +6,8 @@ It lies in `gtplus_cli`, the package of what runs at the desk, and needs the sta
 
     convert_labels("output.manifest", "coco.json", to="coco")
 
-All of them read a manifest line by line: their memory does not grow with the file.
+All of them read a manifest line by line; counting and converting take no more memory for more lines, a check remembers
+the names of the objects.
 """
 
 from gtplus_cli.labels.checking import LabelReport, check_labels, label_statistics

@@ -313,6 +313,8 @@ def test_an_empty_list_is_a_label_that_says_nothing_is_there() -> None:
         {"left": 1, "top": 2, "width": 3, "height": 4},
         {"class_id": 0, "vertices": [{"x": 1}]},
         {"class_id": 0, "vertices": 7},
+        {"class_id": 0, "center-x": 1, "center-y": 1, "center-z": 1, "length": 1, "width": 1, "height": 1},
+        {"class_id": 0, "startOffset": 0.5, "endOffset": 2},
     ],
 )
 def test_an_annotation_that_cannot_be_read_is_told_with_its_number(annotation: Any) -> None:
