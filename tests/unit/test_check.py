@@ -191,6 +191,21 @@ def test_a_good_line_is_kept_to_the_letter() -> None:
     assert inventory_line(same, frozen).startswith(text[:-1].encode() + b', "gtplus-frozen": {"size": 6')
 
 
+@pytest.mark.parametrize("name", ["1", "1.heif", "photo.of.2026", "1.JPG", "1.tiff"])
+def test_ground_truth_plus_takes_a_file_of_an_unknown_kind(name: str) -> None:
+    assert check_manifest([line(f"raw/{name}")], task_type="image").counts == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [("raw/" + "x" * 1_017 + ".jpg", "no S3 URI"), ("raw/a/./1.jpg", "no S3 URI"), (".1.jpg", "wrong format")],
+)
+def test_a_key_that_cannot_be_is_refused_in_a_manifest_as_in_a_listing(key: str, kind: str) -> None:
+    s3: Any = S3({key: b""})
+    assert check_manifest([line(key)], task_type="image").counts == {kind: 1}
+    assert check_manifest("s3://data/", task_type="image", s3=s3).counts == {kind: 1}
+
+
 def test_a_missing_slash_of_a_prefix_is_hinted_at() -> None:
     s3 = S3(OBJECTS)
     report = check_manifest("s3://data/raw/digits", reads=READS, s3=s3)  # type: ignore[arg-type]

@@ -115,3 +115,9 @@ def test_a_long_line_never_changes_what_is_read_of_the_others(length: int, chara
     assert (first, last) == ((1, True, [1]), (3, True, [3]))
     assert [number for number, _, _ in between] == ([] if character == b" " and length <= MAX_LINE else [2])
     assert not any(good for _, good, _ in between)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    content = b"\xef\xbb\xbf[1]\r\n\n\xef\xbb\xbf[2]"
+    assert list(lines_of([content])) == [b"[1]", b"\xef\xbb\xbf[2]"]
+    assert read([content]) == [(1, True, [1]), (3, False, None)]

@@ -1,5 +1,6 @@
 """A part of a manifest: conditions, samples that anyone can draw again, and lines that keep their numbers."""
 
+import hashlib
 import io
 import json
 from typing import Any
@@ -11,6 +12,10 @@ from hypothesis import strategies as st
 from gtplus_cli.selection import Condition, Selection, parse_conditions
 from gtplus_runtime.json_lines import read_lines
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
 ENTRY = {"camera": "north", "weather": {"rain": 0.5, "wind": 3}, "night": True, "count": 1, "tags": ["a"], "none": None}
 
 
@@ -105,6 +110,23 @@ def test_a_sample_of_a_long_manifest_is_drawn_from_all_of_it() -> None:
     drawn = numbers(Selection(sample=50, seed=3), manifest(*entries))
     assert len(drawn) == 50
     assert drawn[-1] > 4_500
+
+
+def test_a_sample_is_that_of_the_smallest_digests() -> None:
+    """As the docs state it, so that anyone can draw it without us."""
+    sources = [f"s3://data/raw/{number}.jpg" for number in range(3_000)]
+    digests = {hashlib.sha256(f"7:{source}".encode()).hexdigest(): source for source in sources}
+    expected = {digests[digest] for digest in sorted(digests)[:30]}
+    taken = read_lines(Selection(sample=30, seed=7).lines(manifest(*({"source-ref": each} for each in sources))))
+    assert {entry["source-ref"] for _, _, entry, _ in taken} == expected
+
+
+@given(st.text(max_size=20), JSON)
+def test_whatever_is_written_as_a_condition_it_is_answered(text: str, entry: Any) -> None:
+    conditions, problems = parse_conditions([text])
+    assert len(conditions) + len(problems) == 1
+    for condition in conditions:
+        condition.holds(entry)
 
 
 def test_conditions_come_before_the_sample() -> None:
