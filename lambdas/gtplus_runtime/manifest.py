@@ -40,28 +40,19 @@ def check_lines(
     seen: dict[str, int] = {}
     limit = rules.limits.max_files
     judge = Judge(rules)
-    easy_prefixes, easy_names, is_plain = judge.prefixes, judge.names, judge.is_plain
+    is_plain = judge.is_plain
     total = 0
     for number, text, entry, fault in read_lines(chunks):
         total += 1
         if fault is not None:
             report.refuse(fault.kind, Problem(f"line {number}", fault.rule, fault.value, fault.mend))
             continue
-        # Nearly every line is as easy as this; `judge` says of the others, slowly, what is wrong, if anything.
-        uri = entry.get("source-ref") if type(entry) is dict else None
-        if not (
-            type(uri) is str
-            and uri.startswith(easy_prefixes)
-            and is_plain(uri)
-            and (len(entry) == 1 or (easy_names and "source" not in entry and FROZEN not in entry))
-        ):
-            bad = judge.line(number, text, entry)
-            if bad is not None:
-                report.refuse(*bad)
-                continue
-            easy_prefixes = judge.prefixes
-            if uri is None:
-                judge.flag(entry["source"], report)
+        if not is_plain(text, entry) and (bad := judge.line(number, text, entry)) is not None:
+            report.refuse(*bad)
+            continue
+        uri = entry.get("source-ref")
+        if uri is None:
+            judge.flag(entry["source"], report)
         if total > limit:
             continue
         if uri is not None:
@@ -115,7 +106,7 @@ def check_listing(
             report.refuse("too many files", Problem("batch", rule, f"more than {limit:,}", mend))
             break
         report.files += 1
-        if found.size > largest or sequences or not judge.is_plain(key):
+        if found.size > largest or sequences or not judge.is_plain_name(key):
             bad = _judge_object(f"s3://{bucket}/{key}", key, found.size, rules)
             if bad is not None:
                 report.refuse(*bad)

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from gtplus_runtime.formats import check_name, formats_of, usual_suffixes
+from gtplus_runtime.formats import check_name, formats_of, suffix_of, usual_suffixes
 from gtplus_runtime.found import FROZEN
 from gtplus_runtime.places import Limits, split_uri
 from gtplus_runtime.problems import Problem, shown
@@ -42,34 +42,75 @@ class Rules(NamedTuple):
 
 
 _PERSONAL = {
-    "looks like an e-mail address": re.compile(r"[\w.+-]@[\w-]+\.[A-Za-z]{2,}"),
-    "looks like a US social security number": re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
-    "looks like a payment card number": re.compile(r"\b(?:\d{4}[ -]){3}\d{4}\b|\b\d{15,16}\b"),
-    "looks like a phone number": re.compile(r"\+\d{1,3}[ (-]?\d[\d ()-]{6,}\d"),
+    "looks like an e-mail address": ("@", re.compile(r"[\w.+-]@[\w-]+\.[A-Za-z]{2,}")),
+    "looks like a phone number": ("+", re.compile(r"\+\d{1,3}[ (-]?\d[\d ()-]{6,}\d")),
+    "looks like a US social security number": ("-", re.compile(r"\b\d{3}-\d{2}-\d{4}\b")),
+    "looks like a payment card number": ("", re.compile(r"\b(?:\d{4}[ -]?){3}\d{3,4}\b")),
 }
+"""What text looks like, by a character that it must have and a pattern."""
 
 
 class Judge:
-    """Says what is wrong with a line, one rule after the other; and which lines are so plain that nothing can be."""
+    """Says what is wrong with a line, one rule after the other; and of most lines, at once, that nothing can be.
+
+    Args:
+        rules: what must hold.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         # Without prefixes of a project, a bucket is known to be well named once a line of it was judged.
-        self.prefixes = rules.reads or ()
+        self._prefixes = rules.reads or ()
         self._suffixes = usual_suffixes(rules.task_type, rules.limits.formats)
-        self.names = rules.limits.formats != "ground-truth"
+        self._other_suffixes: dict[str, bool] = {}
+        self._any_names = rules.limits.formats != "ground-truth"
+        formats = formats_of(rules.task_type, rules.limits.formats)
+        self._inline = formats is None or formats.inline
 
-    def is_plain(self, name: str) -> bool:
+    def is_plain(self, text: str, entry: Any) -> bool:
+        """Whether nothing can be wrong with a line; if not, `line` says what is, if anything.
+
+        Args:
+            text: of the line.
+            entry: its JSON value.
+        """
+        if type(entry) is not dict:
+            return False
+        uri = entry.get("source-ref")
+        if type(uri) is str:
+            if not (uri.startswith(self._prefixes) and self.is_plain_name(uri)):
+                return False
+        else:
+            source = entry.get("source")
+            if not (uri is None and source and type(source) is str and source.isascii() and self._inline):
+                return False
+        if len(entry) == 1 and len(text) <= MAX_ATTRIBUTE:
+            return True
+        if FROZEN in entry or ("source-ref" in entry) == ("source" in entry):
+            return False
+        # A name may be written with an escape, so that it is not told from its first letter in the text.
+        return self._any_names or (len(text) <= MAX_ATTRIBUTE and '"$' not in text and '"\\u' not in text)
+
+    def is_plain_name(self, name: str) -> bool:
         """Whether nothing can be wrong with the name of an object, be it its URI or its key."""
         return (
-            name.endswith(self._suffixes)
-            and name.isascii()
+            (name.endswith(self._suffixes) or self._is_plain_suffix(name))
+            # What is printable has no surrogates; a character has at most four bytes.
             and name.isprintable()
-            and len(name) < MAX_KEY
+            and len(name) < (MAX_KEY if name.isascii() else MAX_KEY // 4)
             and "/." not in name
             and name[-1] != "/"
             and name[0] != "."
         )
+
+    def _is_plain_suffix(self, name: str) -> bool:
+        suffix = suffix_of(name)
+        known = self._other_suffixes.get(suffix)
+        if known is None:
+            known = check_name(f"name{suffix}", self._rules.task_type, self._rules.limits.formats) is None
+            if len(self._other_suffixes) < 1_000:
+                self._other_suffixes[suffix] = known
+        return known
 
     def line(self, number: int, text: str, entry: Any) -> Bad | None:
         """What is wrong with the JSON value of a line."""
@@ -92,13 +133,13 @@ class Judge:
         except UnicodeEncodeError:
             rule, mend = "text that UTF-8 can write", "take the lone surrogates out"
             return "not UTF-8", Problem(place, rule, shown(value), mend)
-        bad = self._reference(place, value) if sources == ["source-ref"] else self._inline(place)
+        bad = self._reference(place, value) if sources == ["source-ref"] else self._text(place)
         return bad or self._attributes(place, text, entry)
 
     def flag(self, text: str, report: Report) -> None:
         """Count inline text that looks like personal data."""
-        for name, pattern in _PERSONAL.items():
-            if pattern.search(text):
+        for name, (sign, pattern) in _PERSONAL.items():
+            if sign in text and pattern.search(text):
                 report.flags[name] += 1
 
     def _reference(self, place: str, uri: str) -> Bad | None:
@@ -109,23 +150,22 @@ class Judge:
         if reads is None:
             if not _BUCKET.fullmatch(bucket):
                 return "no S3 URI", Problem(place, "a name that a bucket can have", shown(bucket), "mend the name")
-            if len(self.prefixes) < 100 and f"s3://{bucket}/" not in self.prefixes:
-                self.prefixes += (f"s3://{bucket}/",)
+            if len(self._prefixes) < 100 and f"s3://{bucket}/" not in self._prefixes:
+                self._prefixes += (f"s3://{bucket}/",)
         elif not uri.startswith(reads):
             kind = "outside the prefixes" if any(split_uri(p)[0] == bucket for p in reads) else "another bucket"
             rule, mend = "must lie in a prefix that this project reads", f"choose one under {', '.join(reads)}"
             return kind, Problem(place, rule, shown(uri)[1:-1], mend)
         return check_key(place, uri, key, self._rules)
 
-    def _inline(self, place: str) -> Bad | None:
-        formats = formats_of(self._rules.task_type, self._rules.limits.formats)
-        if formats is None or formats.inline:
+    def _text(self, place: str) -> Bad | None:
+        if self._inline:
             return None
         rule = f'objects of the task type {self._rules.task_type} are files, named by "source-ref"'
         return "wrong format", Problem(place, rule, '"source"', "upload the object, and name it")
 
     def _attributes(self, place: str, text: str, entry: dict[str, Any]) -> Bad | None:
-        if self.names:
+        if self._any_names:
             return None
         for name, value in entry.items():
             if name.startswith("$"):

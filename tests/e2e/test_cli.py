@@ -13,6 +13,10 @@ from tests.e2e.world import MAIN_LINE, PROJECT, World
 pytestmark = pytest.mark.xdist_group("batches")
 
 
+REQUEST = ["project", "request", "clinic", "--first-name", "R", "--last-name", "R", "--description", "x"]
+REQUEST += ["--business-email", "r@example.com", "--task-type", "image", "--no-pii"]
+
+
 def gtplus(
     world: World, *arguments: str, profile: str = "requester", cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -93,6 +97,9 @@ def test_bad_input_creates_nothing_and_is_told_all_at_once(world: World, tmp_pat
         (["batch", "watch", f"{PROJECT}/x", "--until", "Done"], 1, "one of Request submitted"),
         (["batch", "crate"], 2, "No such command"),
         (["project", "request", PROJECT], 2, "Missing option"),
+        ([*REQUEST, "--regulated-data", "PHI", "--regulated-data", "PCI"], 1, "the service does not support such data"),
+        (["batch", "create", f"{PROJECT}/x"], 1, "needed, unless a folder is uploaded with --from"),
+        (["batch", "create", f"{PROJECT}/x", "--input", "s3://data/m", "--where", "north"], 1, "camera=north"),
     ],
 )
 def test_what_is_refused_says_what_to_do_and_shows_no_traceback(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -23,7 +23,7 @@ from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import GROUND_TRUTH, Grant, Limits, Place
 from gtplus_runtime.problems import Problem
 from gtplus_runtime.report import Report
-from gtplus_runtime.rules import Rules
+from gtplus_runtime.rules import Judge, Rules
 from tests.unit.bad_manifests import CORPUS, OBJECTS, READS, Case, line
 from tests.unit.fake_s3 import S3
 
@@ -143,6 +143,7 @@ def test_the_answer_is_the_same_in_code_at_the_desk_and_at_the_door(
     if not case.problems:
         assert table.advanced == []
         assert table.counts == {"total": case.good, "completed": 0, "failed": 0}
+        assert table.facts["personalData"] == {"declared": True, "flags": {}}
         assert len(lines(ours["inventory.jsonl"])) == case.good
         return
     (advanced,) = table.advanced
@@ -376,6 +377,27 @@ URIS = st.sampled_from(
 )
 ENTRIES = JSON | st.dictionaries(NAMES, URIS | JSON, max_size=3)
 SPOILED = st.tuples(ENTRIES.map(json.dumps), st.integers(0, 200), st.sampled_from(list('{}[]",:\\\n\r \x00é')))
+
+
+@given(
+    st.dictionaries(NAMES | st.text(max_size=4), URIS | JSON, max_size=3),
+    st.sampled_from([None, "image", "text", "video", "audio", "3d-point-cloud", "custom"]),
+    st.sampled_from([Limits(), GROUND_TRUTH, Limits(formats="any")]),
+    st.sampled_from([None, READS]),
+    st.booleans(),
+)
+@example({"source-ref": "s3://data/raw/1.jpg", "$x": 1}, "image", GROUND_TRUTH, READS, True)
+@example({"source-ref": "s3://data/raw/1.jpg", "x": "y" * 20_001}, "image", GROUND_TRUTH, READS, True)
+@example({"source": "y" * 20_001}, "text", GROUND_TRUTH, READS, True)
+@example({"source-ref": "s3://data/raw/" + "é" * 600 + ".jpg"}, "image", Limits(), READS, False)
+def test_what_is_taken_at_once_is_what_the_rules_find_nothing_wrong_with(
+    entry: dict[str, Any], task_type: str | None, limits: Limits, reads: tuple[str, ...] | None, ascii_only: bool
+) -> None:
+    judge = Judge(Rules(limits, reads, task_type))
+    judge.line(1, "", {"source-ref": "s3://data/raw/1.jpg"})  # now the bucket is known
+    text = json.dumps(entry, ensure_ascii=ascii_only)
+    if judge.is_plain(text, json.loads(text)):
+        assert judge.line(1, text, json.loads(text)) is None
 
 
 @given(
