@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gtplus_runtime import aws
 from gtplus_runtime.problems import Problem
 
 _KEPT_SECONDS = 30.0
@@ -176,6 +175,9 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 def find_place(project: str) -> Place | None:
     """The place of a project, or None where no construct of that id is deployed."""
+    # Here, since limits and grants are read at synth too, and by a user's own check, where boto3 may be missing.
+    from gtplus_runtime import aws
+
     kept, place = _cache.get(project, (0.0, None))
     if place is not None and time.monotonic() - kept < _KEPT_SECONDS:
         return place

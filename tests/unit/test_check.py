@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
@@ -168,6 +170,12 @@ def test_a_file_is_checked_without_s3(tmp_path: Path) -> None:
     report = check_manifest(path)
     assert (report.total, report.good, report.counts) == (3, 2, {"not JSON": 1})
     assert check_manifest(str(path)).answer() == check_manifest([path.read_bytes()]).answer() == report.answer()
+
+
+@pytest.mark.parametrize("module", ["gtplus_runtime.check", "gtplus_runtime.places"])
+def test_it_needs_no_boto3_where_nothing_is_in_s3(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('boto3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_without_a_client_nothing_in_s3_is_read() -> None:
