@@ -15,6 +15,13 @@ from gtplus_cli.render import ago, safe
 from gtplus_runtime.problems import Problem, Refused, shown
 from gtplus_runtime.store import BUS, EVERYBODY, TOPIC
 
+SCHEMAS = {
+    "batch": "batch-status-changed.v1.json",
+    "project": "project-status-changed.v1.json",
+    "overdue": "batch-status-overdue.v1.json",
+}
+"""The published schemas, by the word for what they are of."""
+
 app = typer.Typer(no_args_is_help=True, help="What came to nothing, telling again, and the schemas of the events.")
 
 
@@ -75,14 +82,14 @@ def retell(
 
 @command(app)
 def schema(
-    caller: Caller, kind: Annotated[str, typer.Argument(help="`batch` or `project`.", metavar="KIND")] = "batch"
+    caller: Caller,
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(SCHEMAS)}.", metavar="KIND")] = "batch",
 ) -> None:
     """Print the JSON Schema of the detail of an event on the bus."""
-    if kind not in ("batch", "project"):
-        problem = Problem("KIND", "batch or project", shown(kind), "choose one of the two")
+    if kind not in SCHEMAS:
+        problem = Problem("KIND", f"one of {', '.join(SCHEMAS)}", shown(kind), "choose one of them")
         raise Refused(400, "there is no such schema", [problem])
-    path = resources.files("gtplus_constructs") / "schemas" / f"{kind}-status-changed.v1.json"
-    text = path.read_text()
+    text = (resources.files("gtplus_constructs") / "schemas" / SCHEMAS[kind]).read_text()
     caller.show(json.loads(text), lambda out: out.print_json(text))
 
 

@@ -1,4 +1,4 @@
-"""`gtplus notify`: who gets e-mail about what waits for people, and about alarms.
+"""`gtplus notify`: who gets e-mail about what waits for people, what waits too long, and about alarms.
 
 At run time, and not in the template: people come and go without a deploy, and no address of theirs stands in
 CloudFormation. Each address confirms for itself, by the link that SNS sends it.
@@ -18,13 +18,24 @@ from gtplus_runtime.forms import EMAIL, check_name
 from gtplus_runtime.lifecycle import PEOPLE
 from gtplus_runtime.problems import Problem, Refused, counted, shown
 
-app = typer.Typer(no_args_is_help=True, help="Choose who gets e-mail about what waits for people, and about alarms.")
+app = typer.Typer(
+    no_args_is_help=True, help="Choose who gets e-mail about what waits for people, waits too long, and about alarms."
+)
+
+TOPICS = {
+    "work": ("topic", "what waits for people"),
+    "escalations": ("escalations", "what waits too long"),
+    "alarms": ("alarms", "alarms"),
+}
+"""What an address can be told about: the name of its topic among the workspace's facts, and the words for it."""
 
 PENDING = "PendingConfirmation"
 """What SNS calls a subscription that its address has not confirmed."""
 
 _Email = Annotated[str, typer.Argument(help="The e-mail address.")]
-_Alarms = Annotated[bool, typer.Option("--alarms", help="About alarms, instead of batches and projects.")]
+_About = Annotated[
+    str, typer.Option(help="About `work` that waits, `escalations` of what waits too long, or `alarms`.")
+]
 
 
 @command(app)
@@ -37,33 +48,34 @@ def add(
         list[str] | None,
         typer.Option(help=f"When it waits for this duty only: {', '.join(PEOPLE)}; may be repeated."),
     ] = None,
-    alarms: _Alarms = False,
+    about: _About = "work",
 ) -> None:
     """Send e-mail to an address, once it has confirmed. Repeating it changes nothing."""
-    problems = [] if EMAIL.fullmatch(email) else [Problem("EMAIL", "an e-mail address", shown(email), "mend it")]
+    problems = _check_about(about)
+    problems += [] if EMAIL.fullmatch(email) else [Problem("EMAIL", "an e-mail address", shown(email), "mend it")]
     problems += [p for name in project or [] for p in check_name("--project", name)]
     problems += [
         Problem("--duty", f"one of {', '.join(PEOPLE)}", shown(each), "choose one of them")
         for each in duty or []
         if each not in tuple(PEOPLE)
     ]
-    if alarms and (project or duty):
-        problems.append(Problem("--alarms", "without --project and --duty", "", "subscribe twice to get both"))
+    if about == "alarms" and (project or duty):
+        problems.append(Problem("--about alarms", "without --project and --duty", "", "subscribe twice to get both"))
     if problems:
         raise Refused(400, f"nobody was subscribed: {counted(problems)}", problems)
     wanted = {name: values for name, values in (("project", project), ("waitsFor", duty)) if values}
     attributes = {"FilterPolicy": json.dumps(wanted)} if wanted else {}
-    if not alarms:
+    if about != "alarms":
         attributes["RedrivePolicy"] = json.dumps({"deadLetterTargetArn": caller.client.facts["topicLetters"]})
     sns = caller.session.client("sns")
-    for subscription, filters in _subscriptions(caller, alarms):
+    for subscription, filters in _subscriptions(caller, about):
         if subscription["Endpoint"] == email and subscription["SubscriptionArn"] != PENDING and filters != wanted:
             rule = f"subscribed already, for {_words(filters)}"
-            mend = f"gtplus notify remove {email}, then add it again"
+            mend = f"gtplus notify remove {email} --about {about}, then add it again"
             raise Refused(409, f"{email} was not subscribed", [Problem("EMAIL", rule, "", mend)])
-    sns.subscribe(TopicArn=_topic(caller, alarms), Protocol="email", Endpoint=email, Attributes=attributes)
-    answer = {"email": email, "filters": wanted, "alarms": alarms}
-    caller.show(answer, lambda out: out.print(f"{safe(email)} gets a link to confirm, then {_about(alarms, wanted)}"))
+    sns.subscribe(TopicArn=_topic(caller, about), Protocol="email", Endpoint=email, Attributes=attributes)
+    answer = {"email": email, "filters": wanted, "about": about}
+    caller.show(answer, lambda out: out.print(f"{safe(email)} gets a link to confirm, then {_about(about, wanted)}"))
     caller.next("gtplus notify list")
 
 
@@ -73,22 +85,24 @@ def list_(caller: Caller) -> None:
     found = [
         {
             "email": subscription["Endpoint"],
-            "alarms": alarms,
+            "about": about,
             "filters": filters,
             "confirmed": subscription["SubscriptionArn"] != PENDING,
         }
-        for alarms in (False, True)
-        for subscription, filters in _subscriptions(caller, alarms)
+        for about in TOPICS
+        for subscription, filters in _subscriptions(caller, about)
     ]
     caller.show({"subscriptions": found}, lambda out: _show(found, out))
     caller.next("gtplus notify add EMAIL --project PROJECT --duty review")
 
 
 @command(app)
-def remove(caller: Caller, email: _Email, *, alarms: _Alarms = False) -> None:
+def remove(caller: Caller, email: _Email, *, about: _About = "work") -> None:
     """Send no more e-mail to an address. Repeating it changes nothing."""
+    if problems := _check_about(about):
+        raise Refused(400, "nothing was removed", problems)
     sns = caller.session.client("sns")
-    mine = [each for each, _ in _subscriptions(caller, alarms) if each["Endpoint"] == email]
+    mine = [each for each, _ in _subscriptions(caller, about) if each["Endpoint"] == email]
     for subscription in mine:
         if subscription["SubscriptionArn"] != PENDING:
             sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
@@ -98,14 +112,19 @@ def remove(caller: Caller, email: _Email, *, alarms: _Alarms = False) -> None:
     caller.show(answer, lambda out: out.print(f"{safe(email)}: {answer['removed']} removed{note}"))
 
 
-def _topic(caller: Caller, alarms: bool) -> str:
-    return str(caller.client.facts["alarmTopic" if alarms else "topic"])
+def _check_about(about: str) -> list[Problem]:
+    rule = f"one of {', '.join(TOPICS)}"
+    return [] if about in TOPICS else [Problem("--about", rule, shown(about), "choose one of them")]
 
 
-def _subscriptions(caller: Caller, alarms: bool) -> Iterator[tuple[dict[str, Any], dict[str, list[str]]]]:
+def _topic(caller: Caller, about: str) -> str:
+    return str(caller.client.facts[TOPICS[about][0]])
+
+
+def _subscriptions(caller: Caller, about: str) -> Iterator[tuple[dict[str, Any], dict[str, list[str]]]]:
     """Every e-mail subscription of a topic, and what it is filtered by."""
     sns = caller.session.client("sns")
-    pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=_topic(caller, alarms))
+    pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=_topic(caller, about))
     for subscription in (each for page in pages for each in page["Subscriptions"]):
         if subscription["Protocol"] != "email":
             continue
@@ -120,8 +139,8 @@ def _words(filters: dict[str, list[str]]) -> str:
     return "; ".join(f"{name} {' or '.join(values)}" for name, values in filters.items()) or "everything"
 
 
-def _about(alarms: bool, filters: dict[str, list[str]]) -> str:
-    return "alarms" if alarms else f"what waits for people: {_words(filters)}"
+def _about(about: str, filters: dict[str, list[str]]) -> str:
+    return TOPICS[about][1] if about == "alarms" else f"{TOPICS[about][1]}: {_words(filters)}"
 
 
 def _show(found: list[dict[str, Any]], out: Console) -> None:
@@ -130,5 +149,5 @@ def _show(found: list[dict[str, Any]], out: Console) -> None:
         table.add_column(column, overflow="fold")
     for each in found:
         state = "" if each["confirmed"] else "[yellow]not confirmed[/yellow]"
-        table.add_row(safe(each["email"]), safe(_about(each["alarms"], each["filters"])), state)
+        table.add_row(safe(each["email"]), safe(_about(each["about"], each["filters"])), state)
     out.print(table if found else "nobody gets e-mail")

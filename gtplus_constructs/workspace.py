@@ -40,7 +40,7 @@ class LabelingWorkspace(Construct):
             account.
         directory: the people, from another workspace or made apart. Default: a new `UserDirectory`.
         alarm_topic: is told by the alarms; one that is brought must let `cloudwatch.amazonaws.com` publish. Default:
-            a new one, to which `gtplus notify add --alarms` subscribes an e-mail address.
+            a new one, to which `gtplus notify add --about alarms` subscribes an e-mail address.
         removal_policy: what becomes of table, key and pool when they leave the stack. Default: RETAIN.
 
     Raises:
@@ -125,7 +125,8 @@ class LabelingWorkspace(Construct):
                     "reconciler": self.workflow.reconciler.function_name,
                     "bus": self.bus.event_bus_name,
                     "topic": self.topic.topic_arn,
-                    "alarmTopic": self.monitoring.topic.topic_arn,
+                    "escalations": self.escalation_topic.topic_arn,
+                    "alarms": self.monitoring.topic.topic_arn,
                     "storageEvents": self.workflow.storage_events_queue.queue_url,
                     "topicLetters": self.letters["topic"].queue_arn,
                     "letters": {hop: queue.queue_url for hop, queue in self.letters.items()},
@@ -176,7 +177,7 @@ class LabelingWorkspace(Construct):
 
     def grant_notify(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a principal choose who gets e-mail from the topics: `gtplus notify`."""
-        topics = [self.topic.topic_arn, self.monitoring.topic.topic_arn]
+        topics = [each.topic_arn for each in (self.topic, self.escalation_topic, self.monitoring.topic)]
         # By e-mail alone: no queue or address of somebody else's is put beside.
         by_email, changed = {"StringEquals": {"sns:Protocol": "email"}}, topics
         if deviates(
@@ -281,11 +282,11 @@ class LabelingWorkspace(Construct):
         letters = dead_letters(self, "TopicDeadLetters", self.key)
         letters.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="ThisTopicOnly",
+                sid="OurTopicsOnly",
                 principals=[iam.ServicePrincipal("sns.amazonaws.com")],
                 actions=["sqs:SendMessage"],
                 resources=[letters.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": self.topic.topic_arn}},
+                conditions={"ArnEquals": {"aws:SourceArn": [self.topic.topic_arn, self.escalation_topic.topic_arn]}},
             )
         )
         return letters

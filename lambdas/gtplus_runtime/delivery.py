@@ -1,5 +1,9 @@
 """The completeness check: what stands between *Ready for delivery* and *Data delivered*."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
 from gtplus_runtime.handling import Batch
 from gtplus_runtime.labels import Coverage
 from gtplus_runtime.lifecycle import BatchStatus
@@ -35,3 +39,25 @@ def try_delivery(batch: Batch) -> bool:
     counts = {"completed": len(delivered.labeled), "failed": delivered.failed}
     batch.advance(BatchStatus.DATA_DELIVERED, delivery=delivery, objects=counts)
     return True
+
+
+LOOK_AGAIN = timedelta(minutes=15), timedelta(hours=6)
+"""How long until a delivery that nothing was heard of is looked at again: at least, and at the most."""
+
+
+def should_look_again(head: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a batch stands in *Ready for delivery* for so long that what S3 told of it may be lost.
+
+    Each pause is as long as all that was waited before, within LOOK_AGAIN: after 15 and 30 minutes, 1, 2 and 4 hours,
+    and then every 6.
+
+    Args:
+        head: the head.
+        now: the time.
+    """
+    if head["status"] != BatchStatus.READY_FOR_DELIVERY:
+        return False
+    since = datetime.fromisoformat(head["since"])
+    looked = max(since, datetime.fromisoformat(head.get("lookedAt", head["since"])))
+    least, most = LOOK_AGAIN
+    return now - looked >= min(max(least, looked - since), most)

@@ -53,18 +53,23 @@ def retell(
     """
     told = nudged = 0
     for one, head in _heads(table, key, after):
-        # A head names its last event: before that time nothing is left to be told.
-        if head["since"] >= since:
-            for event in table.events(one):
-                if since <= event["at"] <= until:
-                    table.retell(one, event["seq"], to, at, by)
-                    told += 1
+        for item in _told(table, one, head, since):
+            if since <= item["at"] <= until:
+                table.retell(one, item["sk"], to, at, by)
+                told += 1
         if to == EVERYBODY and one.batch is not None and _is_open(head):
             table.nudge(one, at)
             nudged += 1
         if one != key and told + nudged >= PAGE:
             return {"told": told, "nudged": nudged, "after": one.batch}
     return {"told": told, "nudged": nudged, "after": None}
+
+
+def _told(table: Store, key: Key, head: dict[str, Any], since: str) -> list[dict[str, Any]]:
+    """The events and reminders among which those since a time are; a head names its last event."""
+    events = table.events(key) if head["since"] >= since else []
+    lasts = key.batch is not None and (bool(events) or _is_open(head))
+    return events + (table.reminders(key) if lasts else [])
 
 
 def _heads(table: Store, key: Key, after: str | None) -> Iterator[tuple[Key, dict[str, Any]]]:

@@ -57,13 +57,15 @@ class Outcome(NamedTuple):
     key: Key | None = None
 
 
-def read(body: str) -> Told:
-    """Read EventBridge's "Object Created" of an output manifest.
+def read(body: str) -> Told | Key:
+    """Read EventBridge's "Object Created" of an output manifest; or the batch that the reconciler asks to look at.
 
     Raises:
-        ValueError: where it is none.
+        ValueError: where it is neither.
     """
     event = read_json(body)
+    if isinstance(event, dict) and event.keys() == {"project", "batch"}:
+        return Key(str(event["project"]), str(event["batch"]))
     try:
         detail = event["detail"]
         bucket, name = detail["bucket"]["name"], detail["object"]["key"]
@@ -103,6 +105,10 @@ def receive(table: Store, body: str, at: str) -> str:
         text = body[:SHOWN].encode("utf-8", "backslashreplace").decode()
         table.quarantine(quarantine_id(at, body), {"at": at, "reason": reason, "text": text})
         return "unreadable"
+    if isinstance(told, Key):
+        # Nobody wrote anything: what is not there yet is no case for the quarantine.
+        head = table.head(told)
+        return look(table, told, head).what if head is not None else "no such batch"
     outcome = check(table, told.uri)
     if not outcome.settled:
         table.quarantine(told.id, {"at": told.at, "uri": told.uri, **_because(outcome)})

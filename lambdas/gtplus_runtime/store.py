@@ -9,7 +9,7 @@ Items, all under one partition key a batch (`BATCH#<project>#<batch>`) or projec
 | `REMINDER#<seq>#<number>` | that a status lasts too long, and whom that was told |
 | `PROGRESS#<date>` | the counts that were reported last on a day |
 | `COMMAND#<key>` | the answer that a command was given, so that a duplicate is answered as the first was |
-| `RETELL#<to>#<seq>` | somebody asked that an event be told again |
+| `RETELL#<to>#<sort key>` | somebody asked that an event or a reminder be told again |
 
 and, under keys of their own, `OUTPUT#<uri>` (which batch an output location belongs to), `TRANSFERS#<provider>` (the
 line of the batches in data transfer) and `QUARANTINE` (what S3 told and led to nothing, by its time and id). What has
@@ -18,7 +18,7 @@ an `expiresAt` goes by itself.
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
 and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`,
 `parkedDefinition`, `failure`, `failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`, `rebuiltAt`,
-`rebuilds`, `rebuiltFor`, `nudgedAt` and `reminders`. So a park never collides with a command.
+`rebuilds`, `rebuiltFor`, `nudgedAt`, `lookedAt` and `reminders`. So a park never collides with a command.
 
 Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a write that meets
 a transaction on an item is refused with `TransactionConflict`, and is tried again here ("Amazon DynamoDB Transactions:
@@ -235,17 +235,17 @@ class Store:
         item = self._get(f"OUTPUT#{uri}", HEAD)
         return Key(item["project"], item["batch"]) if item else None
 
-    def retell(self, key: Key, seq: int, to: str, at: str, by: str) -> None:
-        """Have the dispatcher tell an event again; asked twice, it is told twice, in the same words.
+    def retell(self, key: Key, sk: str, to: str, at: str, by: str) -> None:
+        """Have the dispatcher tell an event or a reminder again; asked twice, it is told twice, in the same words.
 
         Args:
             key: the batch or project.
-            seq: the event.
+            sk: the sort key of the event or reminder.
             to: EVERYBODY, BUS or TOPIC.
             at: the time.
             by: who asked, for people.
         """
-        item = {"pk": key.pk, "sk": f"{RETELL}{to}#{seq:08d}", "at": at, "by": by, "expiresAt": _expiry()}
+        item = {"pk": key.pk, "sk": f"{RETELL}{to}#{sk}", "at": at, "by": by, "expiresAt": _expiry()}
         self._client.put_item(TableName=self._table, Item=_pack(item))
 
     def quarantine(self, id: str, facts: Mapping[str, Any]) -> None:
@@ -301,6 +301,12 @@ class Store:
         """The counts that were reported last on each day, by date, oldest first."""
         return {item["sk"].removeprefix(_PROGRESS): item["objects"] for item in self._items(key, _PROGRESS)}
 
+    def looked(self, key: Key, at: str) -> None:
+        """Keep when the delivery of a batch was last looked at unasked."""
+        update = _Update(self._table, key.pk, {"lookedAt": at})
+        update.condition("attribute_exists(pk)")
+        self._update(update)
+
     def remind(self, key: Key, head: Mapping[str, Any], number: int, at: str) -> bool:
         """Write that a status lasts too long, once; the dispatcher tells it.
 
@@ -321,6 +327,16 @@ class Store:
             **{name: head[name] for name in ("seq", "status", "round", "since", "correlation") if name in head},
         }
         return self._write([{"Update": update.arguments()}, {"Put": self._put_once(item)}])
+
+    def reminders(self, key: Key) -> list[dict[str, Any]]:
+        """Every reminder of a batch, oldest first."""
+        return list(
+            self._query(
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+                ExpressionAttributeValues={":pk": {"S": key.pk}, ":prefix": {"S": REMINDER}},
+                ConsistentRead=True,
+            )
+        )
 
     def reminder(self, key: Key, sk: str) -> dict[str, Any] | None:
         """One reminder, by its sort key."""

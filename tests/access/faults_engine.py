@@ -626,7 +626,7 @@ STORAGE = [
     Fault(
         "any topic sends to the topic's dead letters",
         _THEIR_LETTERS,
-        rewrite("the topic's dead letters", '"ThisTopicOnly"', Condition=None),
+        rewrite("the topic's dead letters", '"OurTopicsOnly"', Condition=None),
     ),
     Fault(
         "CloudWatch of any account tells of alarms",

@@ -118,7 +118,7 @@ def resource_policies_let_in_only_services_that_are_tied_to_us(world: World) -> 
     bus = world.arn("the bus").replace(":event-bus/", ":rule/")
     rule = {"ArnEquals": {"aws:SourceArn": world.arn("the rule")}, **ours}
     rules = {"ArnLike": {"aws:SourceArn": f"{bus}/*"}, **ours}
-    topic = {"ArnEquals": {"aws:SourceArn": world.arn("the topic")}}
+    topic = {"ArnEquals": {"aws:SourceArn": [world.arn("the topic"), world.arn("the escalations")]}}
     logs = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:*"}}
     send, use = {"sqs:SendMessage"}, {"kms:Decrypt", "kms:GenerateDataKey"}
     let_in: dict[tuple[str, str], tuple[Body, set[str]]] = {

@@ -54,6 +54,7 @@ _REQUESTS: dict[str, tuple[str, str | float | None]] = {
     "from a rule of our bus": ("aws:SourceArn", "<rules of our bus>/Delivered"),
     "from a rule of another bus": ("aws:SourceArn", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/another/Delivered"),
     "from our topic": ("aws:SourceArn", "<the topic>"),
+    "from our escalations": ("aws:SourceArn", "<the escalations>"),
     "from another topic": ("aws:SourceArn", f"arn:aws:sns:{REGION}:{ACCOUNT}:another"),
     "by e-mail": ("sns:Protocol", "email"),
     "to a queue": ("sns:Protocol", "sqs"),

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime, timedelta
 
 import aws_cdk as cdk
 import pytest
@@ -66,6 +67,25 @@ class TestTheQuarantine:
         world.handled(batch)
         assert world.statuses(batch) == MAIN_LINE
 
+    def test_a_delivery_that_s3_told_of_in_vain_is_found_after_a_while(self, world: World) -> None:
+        batch = world.create()
+        world.play(batch, MAIN_LINE[:9])
+        world.handled(batch)
+        events, rule = world.root.client("events"), world.rule("ManifestWritten")
+        events.disable_rule(Name=rule)
+        world.deliver(batch)
+        time.sleep(1)
+        events.enable_rule(Name=rule)
+        world.reconcile()
+        time.sleep(2)
+        # It is there, nobody said so, and it is too early to look.
+        assert world.head(batch)["status"] == "Ready for delivery"
+        since = datetime.fromisoformat(world.head(batch)["since"]) - timedelta(minutes=16)
+        world.turn_back(batch, since=since.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+        world.reconcile()
+        world.reached(batch, 10, "Data delivered")
+        assert world.head(batch)["lookedAt"]
+
     def test_the_labels_of_a_round_are_no_case_for_it(self, world: World) -> None:
         batch = world.create()
         world.play(batch, MAIN_LINE[:5])
@@ -94,15 +114,19 @@ class TestTheBus:
         world.play(batch, REWORK)
         outside.hears(batch, *REWORK)
         schemas = {
-            kind: Draft202012Validator(json.loads(gtplus(world, "events", "schema", kind.lower()).stdout))
-            for kind in ("Batch", "Project")
+            detail_type: Draft202012Validator(json.loads(gtplus(world, "events", "schema", kind).stdout))
+            for detail_type, kind in (
+                ("Batch status changed", "batch"),
+                ("Project status changed", "project"),
+                ("Batch status overdue", "overdue"),
+            )
         }
         world.call("approver", "project.status", project=PROJECT, status="Pilot in progress")
         eventually(
             lambda: any(event["detail-type"].startswith("Project") for event in outside.program.got()), "the project's"
         )
         for event in outside.program.got():
-            schemas[event["detail-type"].split()[0]].validate(event["detail"])
+            schemas[event["detail-type"]].validate(event["detail"])
         steps = sorted((detail["seq"], detail["status"], detail["round"]) for detail in outside.told(batch))
         assert [(seq, status) for seq, status, _ in steps] == list(enumerate(REWORK, start=1))
         assert [round_ for *_, round_ in steps][-1] == 2
@@ -177,12 +201,12 @@ class TestMail:
         for _ in range(2):
             added = gtplus(world, *add, profile="approver")
             assert added.returncode == 0, added.stderr
-        alarms = gtplus(world, "notify", "add", "night@example.com", "--alarms", profile="approver")
+        alarms = gtplus(world, "notify", "add", "night@example.com", "--about", "alarms", profile="approver")
         assert alarms.returncode == 0, alarms.stderr
         listed = json.loads(gtplus(world, "notify", "list", "--json", profile="approver").stdout)["subscriptions"]
-        assert {(each["email"], each["alarms"]) for each in listed} == {
-            ("ops@example.com", False),
-            ("night@example.com", True),
+        assert {(each["email"], each["about"]) for each in listed} == {
+            ("ops@example.com", "work"),
+            ("night@example.com", "alarms"),
         }
         assert len(listed) == 2
 
@@ -200,10 +224,10 @@ class TestMail:
             assert gtplus(world, "notify", "remove", "ops@example.com", profile="approver").returncode == 0
 
     def test_all_that_is_wrong_is_said_at_once(self, world: World) -> None:
-        wrong = ("notify", "add", "nobody", "--duty", "sleep", "--project", "-x", "--alarms")
+        wrong = ("notify", "add", "nobody", "--duty", "sleep", "--project", "-x", "--about", "alarms")
         refused = gtplus(world, *wrong, profile="approver")
         assert refused.returncode == 1
-        for place in ("EMAIL", "--project", "--duty", "--alarms"):
+        for place in ("EMAIL", "--project", "--duty", "--about alarms"):
             assert place in refused.stderr
 
     def test_who_has_no_right_subscribes_nobody(self, world: World) -> None:

@@ -201,6 +201,12 @@ class World:
         ]
         return str(found)
 
+    def rule(self, name: str) -> str:
+        """The rule of a construct of the workflow."""
+        rules = self.root.client("events").list_rules()["Rules"]
+        (found,) = [rule["Name"] for rule in rules if f"WorkspaceWorkflow{name}" in rule["Name"]]
+        return str(found)
+
     def reached(self, batch: str, seq: int, status: str) -> None:
         """Wait until an event is there, and see that it is this one."""
         event = eventually(lambda: self.store.event(Key(PROJECT, batch), seq), f"{status} of {batch}, event {seq}")

@@ -49,14 +49,17 @@ class Table:
         self.claims: list[str | None] = []
         self.busy = False
         self.kept: dict[str, dict[str, Any]] = {}
-        self.told: list[tuple[Key, int, str]] = []
+        self.told: list[tuple[Key, str, str]] = []
+        self.late: dict[Key, list[dict[str, Any]]] = {}
         self.nudged: list[Key] = []
 
     def head(self, key: Key) -> dict[str, Any] | None:
         return self.heads.get(key)
 
     def events(self, key: Key) -> list[dict[str, Any]]:
-        return [{**event._asdict(), "actor": event.actor._asdict()} for event in self.log[key]]
+        return [
+            {**event._asdict(), "actor": event.actor._asdict(), "sk": f"EVENT#{event.seq}"} for event in self.log[key]
+        ]
 
     def projects(self) -> list[dict[str, Any]]:
         return [head for key, head in self.heads.items() if key.batch is None]
@@ -76,8 +79,11 @@ class Table:
     def output_owner(self, uri: str) -> Key | None:
         return None
 
-    def retell(self, key: Key, seq: int, to: str, at: str, by: str) -> None:
-        self.told.append((key, seq, to))
+    def retell(self, key: Key, sk: str, to: str, at: str, by: str) -> None:
+        self.told.append((key, sk, to))
+
+    def reminders(self, key: Key) -> list[dict[str, Any]]:
+        return self.late.get(key, [])
 
     def nudge(self, key: Key, at: str) -> None:
         self.nudged.append(key)
@@ -561,9 +567,9 @@ def test_the_events_of_a_span_of_time_are_told_again_and_open_batches_are_looked
     code, answer = world.call(f"{OPERATE}/retell", SPAN)
     assert (code, answer) == (200, {"told": 3, "nudged": 1, "after": None})
     assert world.table.told == [
-        (Key("streets"), 1, "everybody"),
-        (Key("streets"), 2, "everybody"),
-        (Key("streets", "digits"), 1, "everybody"),
+        (Key("streets"), "EVENT#1", "everybody"),
+        (Key("streets"), "EVENT#2", "everybody"),
+        (Key("streets", "digits"), "EVENT#1", "everybody"),
     ]
     assert world.table.nudged == [Key("streets", "digits")]
 
@@ -576,7 +582,17 @@ def test_a_batch_alone_is_told_to_the_bus_alone_and_nothing_is_nudged(world: Wor
         "nudged": 0,
         "after": None,
     }
-    assert world.table.told == [(Key("streets", "digits"), 1, "bus")]
+    assert world.table.told == [(Key("streets", "digits"), "EVENT#1", "bus")]
+
+
+def test_a_reminder_is_told_again_though_the_status_is_older(world: World) -> None:
+    world.created()
+    key = Key("streets", "digits")
+    world.table.heads[key] |= {"handled": 1}
+    world.table.late[key] = [{"sk": f"REMINDER#{day}", "at": f"2100-01-0{day}T00:00:00.000000Z"} for day in (1, 2, 3)]
+    span = {"since": "2100-01-02T00:00:00Z", "until": "2100-01-02T23:59:59Z"}
+    assert world.call(f"{OPERATE}/retell", span)[1]["told"] == 1
+    assert world.table.told == [(key, "REMINDER#2", "everybody")]
 
 
 def test_what_lies_outside_the_span_is_not_told_again(world: World) -> None:

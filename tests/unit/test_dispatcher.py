@@ -22,6 +22,11 @@ class Table:
         at = "2026-11-25T01:11:41.000000Z"
         return {"seq": 5, "status": "Ready for review", "before": "In progress", "round": 1, "at": at, "actor": actor}
 
+    def reminder(self, key: Key, sk: str) -> dict[str, Any] | None:
+        assert (key, sk) == (KEY, REMINDED)
+        since, at = "2026-11-25T01:11:41.000000Z", "2026-11-29T01:11:41.000000Z"
+        return {"seq": 5, "status": "Ready for review", "round": 1, "since": since, "at": at, "number": 2}
+
 
 class Outside:
     """The bus and the topic."""
@@ -38,13 +43,13 @@ class Outside:
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
 
     def publish(self, **message: Any) -> None:
-        self.told.append(f"topic {message['Subject']}")
+        self.told.append(f"{message['TopicArn']} {message['Subject']}")
 
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Outside:
     made = Outside()
-    for name in ("WORKSPACE", "BUS", "TOPIC"):
+    for name in ("WORKSPACE", "BUS", "TOPIC", "ESCALATIONS"):
         monkeypatch.setenv(f"GTPLUS_{name}", name.lower())
     monkeypatch.setattr(dispatcher, "store", Table)
     monkeypatch.setattr(aws, "client", lambda name: made)
@@ -59,17 +64,24 @@ def follow(sk: str, what: str = "INSERT", pk: str = KEY.pk) -> list[str]:
 
 
 ON_BUS, TO_PEOPLE = "bus Batch status changed Ready for review", "topic batch b of project p: Ready for review"
+REMINDED, LATE = "REMINDER#00000005#000002", "bus Batch status overdue Ready for review"
+REMINDER = "topic Escalation: batch b of project p: Ready for review"
+ESCALATION = REMINDER.replace("topic", "escalations")
 
 
 @pytest.mark.parametrize(
     ("sk", "told"),
     [
         ("EVENT#00000005", [ON_BUS, TO_PEOPLE]),
-        (f"{RETELL}{EVERYBODY}#00000005", [ON_BUS, TO_PEOPLE]),
-        (f"{RETELL}{BUS}#00000005", [ON_BUS]),
-        (f"{RETELL}{TOPIC}#00000005", [TO_PEOPLE]),
-        (f"{RETELL}{TOPIC}#00000006", []),
+        (f"{RETELL}{EVERYBODY}#EVENT#00000005", [ON_BUS, TO_PEOPLE]),
+        (f"{RETELL}{BUS}#EVENT#00000005", [ON_BUS]),
+        (f"{RETELL}{TOPIC}#EVENT#00000005", [TO_PEOPLE]),
+        (f"{RETELL}{TOPIC}#EVENT#00000006", []),
         ("EVENT#00000006", []),
+        (REMINDED, [LATE, REMINDER, ESCALATION]),
+        (f"{RETELL}{EVERYBODY}#{REMINDED}", [LATE, REMINDER, ESCALATION]),
+        (f"{RETELL}{BUS}#{REMINDED}", [LATE]),
+        (f"{RETELL}{TOPIC}#{REMINDED}", [REMINDER, ESCALATION]),
     ],
 )
 def test_whom_an_event_is_told(outside: Outside, sk: str, told: list[str]) -> None:
@@ -80,7 +92,7 @@ def test_whom_an_event_is_told(outside: Outside, sk: str, told: list[str]) -> No
 def test_an_event_is_told_again_only_where_somebody_asks(outside: Outside) -> None:
     follow("EVENT#00000005", "MODIFY")
     assert outside.told == []
-    follow(f"{RETELL}{BUS}#00000005", "MODIFY")
+    follow(f"{RETELL}{BUS}#EVENT#00000005", "MODIFY")
     assert outside.told == [ON_BUS]
 
 

@@ -41,6 +41,7 @@ class Table:
         self.nudged: list[Key] = []
         self.raised: list[Key] = []
         self.reminded: list[tuple[Key, int]] = []
+        self.looks: list[Key] = []
         self.unreadable: set[Key] = set()
 
     def open_batches(self) -> list[Key]:
@@ -60,6 +61,9 @@ class Table:
     def raise_generation(self, key: Key, current: int, at: str, **_: Any) -> bool:
         self.raised.append(key)
         return True
+
+    def looked(self, key: Key, at: str) -> None:
+        self.looks.append(key)
 
     def remind(self, key: Key, head: dict[str, Any], number: int, at: str) -> bool:
         self.reminded.append((key, number))
@@ -92,6 +96,9 @@ class Machine:
             raise self.exceptions.ExecutionDoesNotExist
         return {"status": "RUNNING"}
 
+    def send_message(self, QueueUrl: str, MessageBody: str) -> None:
+        self.calls.append(f"{QueueUrl} {MessageBody}")
+
     def stop_execution(self, executionArn: str, cause: str) -> None:
         self.stopped.append(executionArn.rpartition(":")[2])
 
@@ -114,6 +121,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setenv("GTPLUS_STATE_MACHINE", "arn:aws:states:us-east-1:111122223333:stateMachine:batches")
     monkeypatch.setenv("GTPLUS_DEFINITION", NEWEST)
+    monkeypatch.setenv("GTPLUS_STORAGE_EVENTS", "queue")
     monkeypatch.setattr(aws, "client", lambda _: world.machine)
     monkeypatch.setattr(reconciler, "store", lambda: world.table)
     monkeypatch.setattr(reconciler, "find_place", lambda name: Place(name, name, Limits(), (), "", "", {}))
@@ -223,3 +231,11 @@ class TestReminders:
         monkeypatch.setattr(world.table, "remind", refused)
         world.table.heads[KEYS[0]] |= {"since": self.LONG_AGO, "parkedAt": aws.timestamp()}
         assert sweep() == {}
+
+
+def test_a_delivery_that_nothing_was_heard_of_is_looked_at_by_those_who_may_read_it(world: World) -> None:
+    late = (aws.now() - timedelta(minutes=16)).isoformat()
+    world.table.heads[KEYS[1]] |= {"status": "Ready for delivery", "since": late}
+    sweep()
+    assert world.machine.calls[1:] == ['queue {"project": "two", "batch": "b"}']
+    assert world.table.looks == [KEYS[1]]

@@ -148,6 +148,18 @@ def test_what_is_kept_can_be_replayed_until_it_is_settled(delivery: dict[str, An
     assert (kept["id"], kept["at"], kept["uri"]) == (event["id"], AT, event["uri"])
 
 
+def test_what_the_reconciler_asks_for_is_looked_at_and_never_kept(delivery: dict[str, Any]) -> None:
+    table = Table()
+    asked = json.dumps({"project": "p", "batch": "b"})
+    delivery["it"] = {"waitsFor": "the provider to write it"}
+    assert "the provider to write it" in storage.receive(table, asked, AT)
+    delivery["it"] = True
+    assert storage.receive(table, asked, AT) == "delivered"
+    table.now["status"] = "Paused"
+    assert storage.receive(table, asked, AT) == "the batch stands in 'Paused'"
+    assert table.kept == {}
+
+
 POISON = [
     "",
     "null",

@@ -49,13 +49,18 @@ def _follow(table: Store, pk: str, sk: str, what: str) -> None:
         return
     if sk == HEAD and key.batch is not None:
         _wake(table, key)
-    elif sk.startswith(EVENT) and what == "INSERT":
-        _tell(table, key, int(sk.removeprefix(EVENT)))
-    elif sk.startswith(REMINDER) and what == "INSERT":
-        _remind(table, key, sk)
+    elif sk.startswith((EVENT, REMINDER)) and what == "INSERT":
+        _tell_item(table, key, sk, EVERYBODY)
     elif sk.startswith(RETELL):
-        to, seq = sk.removeprefix(RETELL).split("#")
-        _tell(table, key, int(seq), to)
+        to, item = sk.removeprefix(RETELL).split("#", 1)
+        _tell_item(table, key, item, to)
+
+
+def _tell_item(table: Store, key: Key, sk: str, to: str) -> None:
+    if sk.startswith(EVENT):
+        _tell(table, key, int(sk.removeprefix(EVENT)), to)
+    else:
+        _remind(table, key, sk, to)
 
 
 def _wake(table: Store, key: Key) -> None:
@@ -97,7 +102,7 @@ def _wake(table: Store, key: Key) -> None:
                 log("token is dead", batch=key.batch, project=key.project, seq=event["seq"])
 
 
-def _tell(table: Store, key: Key, seq: int, to: str = EVERYBODY) -> None:
+def _tell(table: Store, key: Key, seq: int, to: str) -> None:
     event = table.event(key, seq)
     if event is None:
         return
@@ -108,15 +113,17 @@ def _tell(table: Store, key: Key, seq: int, to: str = EVERYBODY) -> None:
         _mail("TOPIC", outbound.message(key, event), detail)
 
 
-def _remind(table: Store, key: Key, sk: str) -> None:
+def _remind(table: Store, key: Key, sk: str, to: str) -> None:
     """Tell that a status lasts too long: whom it waits for, and from the second time on those above them too."""
     reminder = table.reminder(key, sk)
     if reminder is None:
         return
     detail = outbound.overdue(aws.setting("WORKSPACE"), key, reminder)
-    _put(outbound.BATCH_OVERDUE, detail)
-    for topic in ("TOPIC", "ESCALATIONS") if detail["escalated"] else ("TOPIC",):
-        _mail(topic, outbound.reminder(key, reminder), detail)
+    if to != TOPIC:
+        _put(outbound.BATCH_OVERDUE, detail)
+    if to != BUS:
+        for topic in ("TOPIC", "ESCALATIONS") if detail["escalated"] else ("TOPIC",):
+            _mail(topic, outbound.reminder(key, reminder), detail)
 
 
 def _put(detail_type: str, detail: Mapping[str, Any]) -> None:

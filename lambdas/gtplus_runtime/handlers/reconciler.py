@@ -3,7 +3,8 @@
 It first nudges (rewrites the head: a lost record needs no more), and only then raises the generation: when no
 execution runs, one makes no progress, or one waits in an older definition of the state machine. A rebuild after a
 failure waits twice as long each time, up to an hour, and the batch shows the failure meanwhile. It also reminds where a
-status lasts longer than its service level. One bad head holds up no other.
+status lasts longer than its service level, and has a delivery that nothing was heard of looked at. One bad head holds
+up no other.
 
 Input: ignored. Output: `{"nudged": n, "rebuilt": n, "rolledOver": n, "reminded": n, "failed": n}`.
 
@@ -13,12 +14,14 @@ thousand a call, and only those that are not in the list are asked for. Stopping
 function, so handlers' writes are conditioned on the generation.
 """
 
+import json
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from gtplus_runtime import aws
 from gtplus_runtime.deadlines import reminders_due
+from gtplus_runtime.delivery import should_look_again
 from gtplus_runtime.handling import promote, store
 from gtplus_runtime.log import log
 from gtplus_runtime.places import Place, find_place
@@ -40,6 +43,7 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
             place = find_place(key.project)
             if head is not None and place is not None:
                 sweep.remind(key, head, place)
+                sweep.look_again(key, head)
                 providers[place.provider] = place
         except Exception as error:
             sweep.counts["failed"] += 1
@@ -83,6 +87,13 @@ class _Sweep:
         number = reminders_due(head, place.settings, aws.now())
         if number > head.get("reminders", 0) and self._table.remind(key, head, number, aws.timestamp()):
             self.counts["reminded"] += 1
+
+    def look_again(self, key: Key, head: dict[str, Any]) -> None:
+        """Ask those who may read the data for a look at a delivery that S3 may have told of in vain."""
+        if should_look_again(head, aws.now()):
+            body = json.dumps({"project": key.project, "batch": key.batch})
+            aws.client("sqs").send_message(QueueUrl=aws.setting("STORAGE_EVENTS"), MessageBody=body)
+            self._table.looked(key, aws.timestamp())
 
     def _mend(self, key: Key, head: dict[str, Any]) -> None:
         machine = aws.client("stepfunctions")
