@@ -286,7 +286,12 @@ def _of_town(world: World, word: str) -> set[str]:
         "the schedule": {key, world.arn("the reconciler's function"), world.arn("the reconciler's dead letters")},
         "the machine's role": {key, table, *handlers, "*"},  # telemetry knows no resource
         "the mender": {_WORKSPACE, key, world.arn("the queue"), world.arn("the reconciler's function")}
-        | {world.arn("the topic"), world.arn("the alarm topic"), world.arn("the dead letters")}
+        | {
+            world.arn("the topic"),
+            world.arn("the alarm topic"),
+            world.arn("the escalations"),
+            world.arn("the dead letters"),
+        }
         | {world.arn(f"the {whose} dead letters") for whose in ("dispatcher's", "reconciler's", "rules'", "topic's")},
         "the operator": {_WORKSPACE, *_calls(world, "operate/*")},
         "the vendor's reporting role": {_WORKSPACE, *_calls(world, *_PROJECT.format("report", "vendor").split())},
