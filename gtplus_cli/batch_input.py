@@ -23,7 +23,7 @@ from rich.progress import (
 from gtplus_cli.caller import Caller
 from gtplus_cli.selection import Selection
 from gtplus_cli.upload import Folder, plan, read_folder, upload
-from gtplus_runtime.check import check_manifest
+from gtplus_runtime.check import NO_RIGHT, check_manifest
 from gtplus_runtime.formats import formats_of, suffix_of
 from gtplus_runtime.lookup import Keep
 from gtplus_runtime.manifest import check_listing
@@ -110,7 +110,7 @@ def check_input(
         except ClientError as error:
             code = error.response["Error"]["Code"]
         else:
-            if not any("AccessDenied" in p.value or "403" in p.value for p in report.problems if p.place == "input"):
+            if NO_RIGHT not in report.counts:
                 return report
             code = report.problems[0].value
     path.unlink(missing_ok=True)

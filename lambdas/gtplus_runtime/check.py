@@ -15,6 +15,9 @@ from gtplus_runtime.rules import Rules, check_region
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+NO_RIGHT = "no right to read"
+"""The kind of the problem that the client may not read the input."""
+
 _CHUNK = 1 << 20
 
 
@@ -68,9 +71,8 @@ def check_manifest(
     try:
         _check_in_s3(source, Objects(s3), rules, report, finder, keep)
     except Unreadable as error:
-        report.refuse(
-            "unreadable", Problem("input", "must be there and readable", f"{source}: {error.code}", error.mend)
-        )
+        problem = Problem("input", "must be there and readable", f"{source}: {error.code}", error.mend)
+        report.refuse(NO_RIGHT if error.refused else "unreadable", problem)
     return report
 
 

@@ -30,11 +30,12 @@ class Unreadable(Exception):
 
     Attributes:
         code: S3's.
+        refused: whether it is a right that is missing; without that of listing, S3 says so too of what is not there.
         mend: what to do about it.
     """
 
     def __init__(self, uri: str, code: str, mend: str) -> None:
-        self.code, self.mend = code, mend
+        self.code, self.refused, self.mend = code, code in _REFUSED, mend
         super().__init__(f"{uri}: {code}; {mend}")
 
 

@@ -111,6 +111,7 @@ def test_the_lines_that_are_not_taken_may_be_bad() -> None:
         ("s3://data/raw/x/", "a part is taken of a manifest"),
         ("s3://data/labels/m", "must lie in a prefix that this project reads"),
         ("s3://data/raw/none", "must be there and readable"),
+        ("s3://data/raw/403 AccessDenied", "must be there and readable"),
     ],
 )
 def test_a_part_is_taken_of_a_manifest_of_the_project(source: str, rule: str) -> None:
@@ -130,6 +131,11 @@ def test_the_manifest_of_who_may_not_write_it_is_left_here(here: Path, monkeypat
         made.prepare("s3://data/raw/m.manifest", Selection(sample=2))
     assert refused.value.problems[0].rule == "may write s3://data/raw/b.manifest"
     assert len((here / "b.manifest").read_bytes().splitlines()) == 2
+
+
+def test_an_input_that_is_not_there_is_refused_whatever_its_name() -> None:
+    with pytest.raises(Refused, match="was not created"):
+        desk().prepare("s3://data/raw/AccessDenied-403")
 
 
 def test_who_may_not_read_the_input_is_told_that_it_was_not_checked() -> None:
