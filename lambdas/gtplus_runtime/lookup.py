@@ -44,7 +44,7 @@ class Pending:
     def __init__(self) -> None:
         self.numbers = array("Q")
         self.uris: list[str | None] = []
-        self._texts = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (ends with this object)
+        self._texts = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed when read)
 
     def add(self, number: int, uri: str | None, text: str | None) -> None:
         """Take a line: its number, its object, and its text where it is needed again."""
@@ -54,9 +54,11 @@ class Pending:
             self._texts.write(f"{text}\n".encode())
 
     def __iter__(self) -> Iterator[tuple[int, str | None, str]]:
-        self._texts.seek(0)
-        for number, uri in zip(self.numbers, self.uris, strict=True):
-            yield number, uri, self._texts.readline()[:-1].decode()
+        # They are read once.
+        with self._texts:
+            self._texts.seek(0)
+            for number, uri in zip(self.numbers, self.uris, strict=True):
+                yield number, uri, self._texts.readline()[:-1].decode()
 
 
 def look_up(pending: Pending, rules: Rules, report: Report, finder: Finder, keep: Keep | None) -> None:
