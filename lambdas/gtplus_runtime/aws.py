@@ -1,23 +1,30 @@
-"""Clients of AWS, made when first asked for: a function pays only for those that it uses."""
+"""Clients of AWS, made when first asked for: a function pays only for those that it uses.
+
+The SDK is imported there too: the constructs read modules of this package where no SDK is installed.
+"""
 
 import os
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=20)
+_CONFIG: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 5}, "connect_timeout": 3, "read_timeout": 20}
 
 
 @cache
 def client(name: Any) -> Any:
     """The client of a service with this function's own credentials."""
-    return boto3.client(name, config=_CONFIG)
+    return _make(name)
+
+
+def _make(name: Any, credentials: dict[str, Any] | None = None, **config: Any) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(name, config=Config(**_CONFIG, **config), **(credentials or {}))
 
 
 _sessions: dict[str, tuple[float, "S3Client"]] = {}
@@ -34,13 +41,12 @@ def s3_as(role_arn: str, session_name: str) -> "S3Client":
     if s3 is None or now().timestamp() > ends - 300:
         answer = client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session_name[:64])
         credentials = answer["Credentials"]
-        s3 = boto3.client(
-            "s3",
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            config=_CONFIG.merge(Config(signature_version="s3v4", max_pool_connections=16)),
-        )
+        keys = {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }
+        s3 = _make("s3", keys, signature_version="s3v4", max_pool_connections=16)
         _sessions[role_arn] = (credentials["Expiration"].timestamp(), s3)
     return s3
 

