@@ -162,3 +162,13 @@ def test_the_sdist_can_be_tested_and_built_from(built: Path, tmp_path: Path, whe
     (rebuilt,) = again.glob("*.whl")
     contents = [{info.filename: info.CRC for info in zipfile.ZipFile(each).infolist()} for each in (wheel, rebuilt)]
     assert contents[0] == contents[1]
+
+
+def test_the_wheel_has_the_schemas_of_the_events(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        schemas = [name for name in archive.namelist() if name.startswith("gtplus_constructs/schemas/")]
+        assert {json.loads(archive.read(name))["$id"] for name in schemas} == {
+            "urn:gtplus:batch-status-changed:1",
+            "urn:gtplus:project-status-changed:1",
+            "urn:gtplus:batch-status-overdue:1",
+        }
