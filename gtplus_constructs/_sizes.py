@@ -36,7 +36,7 @@ def _filled(value: Any) -> Any:
             return "aws-us-gov"
         case {"Ref": "AWS::AccountId"}:
             return "0" * 12
-        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Sub": _} | {"Fn::ImportValue": _}:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Sub": _} | {"Fn::ImportValue": _} | {"Fn::GetStackOutput": _}:
             return "x" * _UNKNOWN
         case dict():
             return {key: _filled(each) for key, each in value.items()}

@@ -13,6 +13,7 @@ from functools import cached_property
 from . import physical
 from .errors import NotModelled
 from .logic import MAYBE, NO, YES, Match
+from .patterns import split_arn
 from .unknown import is_unknown, readable, unknown
 
 _NO_VALUE = object()
@@ -164,10 +165,14 @@ class Template:
 
     def export(self) -> None:
         """Make the outputs known to the other templates; call it once all of them are made."""
-        for output in self._section("Outputs").values():
-            if isinstance(output, Mapping) and isinstance(output.get("Export"), Mapping):
-                key = (self.account, self.region, str(self.resolve(output["Export"].get("Name"))))
-                self._exports[key] = self._lazily(output.get("Value"))
+        for name, output in self._section("Outputs").items():
+            if not isinstance(output, Mapping):
+                continue
+            value = self._lazily(output.get("Value"))
+            # By its stack, for Fn::GetStackOutput: the name of an export has no dot in it.
+            self._exports[self.account, self.region, f"{self.name}.{name}"] = value
+            if isinstance(output.get("Export"), Mapping):
+                self._exports[self.account, self.region, str(self.resolve(output["Export"].get("Name")))] = value
 
     def output(self, name: str) -> object:
         """The value of an output."""
@@ -231,6 +236,8 @@ class Template:
             return self._if(argument)
         if name == "Fn::ImportValue":
             return self._import(self._resolve(argument))
+        if name == "Fn::GetStackOutput":
+            return self._stack_output(self._resolve(argument))
         arguments = self._resolve(argument)
         if name == "Fn::Base64":
             text = str(arguments)
@@ -333,11 +340,26 @@ class Template:
 
     def _import(self, name: object) -> object:
         key = (self.account, self.region, str(name))
+        return self._exported(key, f"Fn::ImportValue {name}, which no loaded template exports")
+
+    def _stack_output(self, reference: object) -> object:
+        if not isinstance(reference, Mapping):
+            return unknown(f"Fn::GetStackOutput {reference}")
+        # Of another account it is read as a role of that account.
+        account = split_arn(str(reference["RoleArn"]))[3] if "RoleArn" in reference else self.account
+        key = (
+            account,
+            str(reference.get("Region", self.region)),
+            f"{reference['StackName']}.{reference['OutputName']}",
+        )
+        return self._exported(key, f"Fn::GetStackOutput {key[2]}, which no loaded template has")
+
+    def _exported(self, key: tuple[str, str, str], otherwise: str) -> object:
         if key not in self._exports:
-            return unknown(f"Fn::ImportValue {name}, which no loaded template exports")
+            return unknown(otherwise)
         value = self._exports[key]
         if callable(value):
-            with _Guard(self._resolving, f"Fn::ImportValue {name}"):
+            with _Guard(self._resolving, f"the output {key[2]}"):
                 value = self._exports[key] = value()
         return value
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gtplus_constructs.assertions import ACCOUNT, Access
+from gtplus_constructs.assertions import ACCOUNT, Access, NotModelled
 from gtplus_constructs.assertions.logic import MAYBE, NO, YES
 from gtplus_constructs.assertions.template import Template, resources
 from gtplus_constructs.assertions.unknown import is_unknown
@@ -144,6 +144,23 @@ def test_exports_reach_the_other_templates() -> None:
     }
     access = Access.from_template(first, {"Resources": {"Reader": role}}, name="First")
     access.of("Reader").can("s3:ListBucket", "Streets")
+
+
+@pytest.mark.parametrize("stack", ["First", "Elsewhere"])
+def test_an_output_of_another_stack_is_read_by_the_stacks_name(stack: str) -> None:
+    """As CDK refers to another stack's resources under `@aws-cdk/core:defaultCrossStackReferences`."""
+    first = {"Resources": {"Streets": BUCKET}, "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Streets", "Arn"]}}}}
+    arn = {"Fn::GetStackOutput": {"StackName": stack, "Region": "us-east-1", "OutputName": "Arn"}}
+    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    properties = {"RoleName": "reader", "Policies": [{"PolicyName": "Read", "PolicyDocument": document}]}
+    second = {"Resources": {"Reader": {"Type": "AWS::IAM::Role", "Properties": properties}}}
+    role = Access.from_template(first, second, name="First").of("Reader")
+    if stack == "First":
+        role.can("s3:ListBucket", "Streets")
+    else:
+        with pytest.raises(NotModelled, match=r"Fn::GetStackOutput Elsewhere\.Arn, which no loaded template has"):
+            role.can("s3:ListBucket", "Streets")
 
 
 @pytest.mark.parametrize(("stage", "exists"), [("live", YES), ("test", NO), (None, MAYBE)])
