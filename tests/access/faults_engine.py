@@ -565,6 +565,11 @@ STORAGE = [
         _LET_IN,
         except_for("the queue", {"AWS": f"arn:aws:iam::{STRANGER}:root"}, "sqs:SendMessage"),
     ),
+    Fault(
+        "what a function fails at goes to a stranger",
+        _LOST,
+        put("a handler", "DeadLetterConfig", {"TargetArn": f"arn:aws:sqs:us-east-1:{STRANGER}:theirs"}),
+    ),
     Fault("a message is tried a thousand times", _LOST, put("the queue", "RedrivePolicy.maxReceiveCount", 1_000)),
     Fault("a message is handled twice at once", _LOST, put("the queue", "VisibilityTimeout", 30)),
     Fault("a message lives a minute", _LOST, put("the queue", "MessageRetentionPeriod", 60)),
