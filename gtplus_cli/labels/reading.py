@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from gtplus_runtime.labels import BadLine, Kind, Label, labels_of, read_lines, read_sequence
 from gtplus_runtime.labels.model import Defect
+from gtplus_runtime.places import split_uri
 from gtplus_runtime.problems import Problem, Refused
 
 _CHUNK = 1 << 16
@@ -33,19 +34,12 @@ def opened(location: str | Path, s3: Any = None) -> Iterator[Path]:
             raise Refused(404, "there is nothing to read", [problem])
         yield Path(location)
         return
-    bucket, key = _split(str(location))
+    bucket, key = split_uri(str(location))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "manifest"
         with path.open("wb") as file:
             _download(s3 or _client(), bucket, key, file)
         yield path
-
-
-def _split(uri: str) -> tuple[str, str]:
-    # With boto3 alone: who converts a file here needs none.
-    from gtplus_runtime.places import split_uri
-
-    return split_uri(uri)
 
 
 def _client() -> Any:
@@ -69,7 +63,7 @@ def fetch_from(s3: Any) -> Fetch:
     """A reader of sequence files through an S3 client."""
 
     def fetch(uri: str) -> bytes:
-        bucket, key = _split(uri)
+        bucket, key = split_uri(uri)
         try:
             return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except s3.exceptions.ClientError as error:

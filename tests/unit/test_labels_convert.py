@@ -319,6 +319,35 @@ def test_yolo_keeps_what_is_inside_of_the_image_and_counts_the_rest(folder: Path
     assert done.left == {"boxes outside of their image, or without an area": 2}
 
 
+def test_annotations_that_cannot_be_read_or_held_are_counted_in_every_format(folder: Path) -> None:
+    box = {"class_id": 0, "left": 1, "top": 1, "width": 2, "height": 2}
+    annotations = [box, {"class_id": 0, "x": 1, "y": 2}, {"class_id": 0, "left": 1}]
+    value = {"annotations": annotations, "image_size": [{"width": 9, "height": 9}]}
+    line = {"source-ref": ROOT + "1.png", "label": value, "label-metadata": {"class-map": {"0": "car"}}}
+    with written([line]) as manifest:
+        for name in ("coco", "yolo", "voc", "hf"):
+            done = convert_labels(manifest, folder / name, to=name)
+            assert done.left == {"key points": 1, "boxes that cannot be read": 1}, name
+
+
+def test_yolo_leaves_out_images_of_unknown_size(folder: Path) -> None:
+    value = {"annotations": [{"class_id": 0, "left": 1, "top": 1, "width": 2, "height": 2}]}
+    line = {"source-ref": ROOT + "1.png", "label": value, "label-metadata": {"class-map": {"0": "car"}}}
+    with written([line]) as manifest:
+        done = convert_labels(manifest, folder / "yolo", to="yolo")
+    assert (done.objects, done.left) == (0, {"images whose label does not tell their size": 1})
+
+
+def test_spans_that_cannot_be_read_are_counted(folder: Path) -> None:
+    entities = [{"startOffset": 0, "endOffset": 3, "label": "Person"}, {"startOffset": "4", "label": "Person"}]
+    line = {"source": "Bob", "label": {"annotations": {"entities": entities}}}
+    with written([{**line, "label-metadata": {"type": "groundtruth/text-span"}}]) as manifest:
+        done = convert_labels(manifest, folder / "hf", to="hf")
+    assert done.left == {"spans that cannot be read": 1}
+    [row] = [json.loads(text) for text in (done.output / "data.jsonl").read_text().splitlines()]
+    assert row["entities"] == [{"start": 0, "end": 3, "label": "Person"}]
+
+
 def test_images_whose_names_differ_in_the_ending_alone_are_counted(folder: Path) -> None:
     value = {"annotations": [], "image_size": [{"width": 9, "height": 9}]}
     lines = [{"source-ref": ROOT + f"1.{end}", "label": value, "label-metadata": {}} for end in ("png", "jpg")]
