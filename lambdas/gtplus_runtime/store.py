@@ -178,22 +178,19 @@ class Store:
                 raise Superseded(f"generation {head['generation']} follows {generation}")
             events = decide(head)
             if not events and head is not None:
-                return head
-            after, items = self._writes(key, command, head, events, generation)
+                if command_key is None:
+                    return head
+                # Nothing to do is an answer, too: a duplicate that comes late must not do it after all.
+                after, items = head, [{"ConditionCheck": self._seq_check(key, head["seq"])}]
+            else:
+                after, items = self._writes(key, command, head, events, generation)
             guards: list[tuple[str, dict[str, Any]]] = []
             if command_key is not None:
-                answer = json.dumps(public(after))
-                command_item = {
-                    "pk": key.pk,
-                    "sk": f"COMMAND#{command_key}",
-                    "fingerprint": fingerprint,
-                    "answer": answer,
-                    "at": command.at,
-                }
-                guards.append(("command", {"Put": self._put_once(command_item)}))
-            if require_project:
+                answer = self._answer(key, command_key, fingerprint, after, command.at)
+                guards.append(("command", {"Put": self._put_once(answer)}))
+            if require_project and events:
                 guards.append(("project", {"ConditionCheck": self._project_check(key.project, require_project)}))
-            if claim_output is not None:
+            if claim_output is not None and events:
                 claim = {"pk": f"OUTPUT#{claim_output}", "sk": HEAD, "project": key.project, "batch": key.batch}
                 guards.append(("output", {"Put": self._put_once(claim)}))
             cancelled = self._transact([*items, *(item for _, item in guards)])
@@ -280,22 +277,34 @@ class Store:
         update.condition("attribute_exists(pk)")
         self._update(update)
 
-    def progress(self, key: Key, seq: int, objects: Mapping[str, int], at: str) -> bool:
+    def progress(
+        self, key: Key, head: Mapping[str, Any], objects: Mapping[str, int], at: str, command_key: str, fingerprint: str
+    ) -> dict[str, Any] | None:
         """Keep reported counts on the head, and as the last of their day.
 
         Args:
             key: the batch.
-            seq: the event they are about.
+            head: as it was read; the counts are about its status.
             objects: the counts.
             at: when they were reported.
+            command_key: the key by which a duplicate is known.
+            fingerprint: of the command.
 
         Returns:
-            False where another event has come, and nothing was written.
+            The head as it is after; None where another event or a duplicate has come, and nothing was written.
         """
         update = _Update(self._table, key.pk, {f"objects.{name}": count for name, count in objects.items()})
-        update.condition("seq = :seen", seen=seq)
+        update.condition("seq = :seen", seen=head["seq"])
         day = {"pk": key.pk, "sk": f"{_PROGRESS}{at[:10]}", "at": at, "objects": dict(objects)}
-        return self._write([{"Update": update.arguments()}, {"Put": {"TableName": self._table, "Item": _pack(day)}}])
+        after = {**head, "objects": {**head["objects"], **objects}}
+        written = self._write(
+            [
+                {"Update": update.arguments()},
+                {"Put": {"TableName": self._table, "Item": _pack(day)}},
+                {"Put": self._put_once(self._answer(key, command_key, fingerprint, after, at))},
+            ]
+        )
+        return after if written else None
 
     def progress_by_day(self, key: Key) -> dict[str, dict[str, Any]]:
         """The counts that were reported last on each day, by date, oldest first."""
@@ -459,6 +468,24 @@ class Store:
 
     def _put_once(self, item: Mapping[str, Any]) -> dict[str, Any]:
         return {"TableName": self._table, "Item": _pack(item), "ConditionExpression": "attribute_not_exists(pk)"}
+
+    def _answer(self, key: Key, command_key: str, fingerprint: str, head: Mapping[str, Any], at: str) -> dict[str, Any]:
+        answer = json.dumps(public(head))
+        return {
+            "pk": key.pk,
+            "sk": f"COMMAND#{command_key}",
+            "fingerprint": fingerprint,
+            "answer": answer,
+            "at": at,
+        }
+
+    def _seq_check(self, key: Key, seq: int) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "Key": _key(key.pk, HEAD),
+            "ConditionExpression": "seq = :seen",
+            "ExpressionAttributeValues": _pack({":seen": seq}),
+        }
 
     def _project_check(self, project: str, statuses: tuple[str, ...]) -> dict[str, Any]:
         values = {f":status{number}": {"S": status} for number, status in enumerate(statuses)}

@@ -16,6 +16,7 @@ from gtplus_runtime.lifecycle import Duty
 from gtplus_runtime.problems import Refused
 from gtplus_runtime.protocol import failures_in_a_row
 from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
+from tests.engine.table import MemoryTable
 
 pytestmark = pytest.mark.xdist_group("store")
 
@@ -28,8 +29,12 @@ SETTINGS = {"maxRounds": 3, "separationOfDuties": True}
 THREADS = 8
 
 
-@pytest.fixture(scope="module")
-def client(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+@pytest.fixture(scope="module", params=["local cloud", "memory"])
+def client(request: pytest.FixtureRequest, tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A table as AWS has them, and the one in memory that the engine's tests run on: the same to the store."""
+    if request.param == "memory":
+        yield MemoryTable()
+        return
     with LocalCloud(tmp_path_factory.mktemp("store"), tools=tools) as cloud:
         yield cloud.session().client("dynamodb")
 
@@ -37,6 +42,8 @@ def client(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="module")
 def store(client: Any) -> Store:
     """The store on a table as the workspace's is."""
+    if isinstance(client, MemoryTable):
+        return Store("batches", client)  # type: ignore[arg-type]
     text = {"pk", "sk", "open", "list", "createdAt"}
     client.create_table(
         TableName="batches",
@@ -489,11 +496,23 @@ def test_a_nudge_changes_nothing_but_makes_a_record(store: Store, project: str, 
 # What is told of a status that goes on
 
 
+def count(store: Store, key: Key, at: str, **counts: int) -> dict[str, Any] | None:
+    return store.progress(key, store.head(key) or {}, counts, at, f"key-{at}", "f")
+
+
+def test_a_count_that_comes_twice_counts_once(store: Store, project: str) -> None:
+    key = create(store, project)
+    assert count(store, key, AT, completed=1)
+    assert count(store, key, "2026-11-24T22:00:00.000000Z", completed=2)
+    assert count(store, key, AT, completed=1) is None
+    assert (store.head(key) or {})["objects"] == {"completed": 2}
+
+
 def test_counts_are_kept_on_the_head_and_the_last_of_each_day(store: Store, project: str) -> None:
     key = create(store, project)
     for at, completed in ((AT, 1), ("2026-11-24T22:00:00.000000Z", 2), ("2026-11-26T08:00:00.000000Z", 5)):
-        assert store.progress(key, 1, {"completed": completed}, at)
-    assert store.progress(key, 1, {"failed": 1}, "2026-11-27T08:00:00.000000Z")
+        assert count(store, key, at, completed=completed)
+    assert count(store, key, "2026-11-27T08:00:00.000000Z", failed=1)
     assert (store.head(key) or {})["objects"] == {"completed": 5, "failed": 1}
     assert store.progress_by_day(key) == {
         "2026-11-24": {"completed": 2},
@@ -505,8 +524,8 @@ def test_counts_are_kept_on_the_head_and_the_last_of_each_day(store: Store, proj
 def test_counts_of_an_earlier_status_are_not_kept(store: Store, project: str) -> None:
     key = create(store, project)
     act(store, key, "batch.cancel", ANN, "Cancelled")
-    before = store.head(key)
-    assert not store.progress(key, 1, {"completed": 1}, AT)
+    before = store.head(key) or {}
+    assert not store.progress(key, {**before, "seq": 1}, {"completed": 1}, AT, "k", "f")
     assert store.head(key) == before
     assert store.progress_by_day(key) == {}
 

@@ -198,7 +198,7 @@ def test_a_small_transaction_is_tried_again_after_a_conflict_and_not_after_a_con
 ) -> None:
     def written() -> bool:
         if write == "progress":
-            return table.store.progress(Key("p", "b"), 4, {"completed": 1}, AT)
+            return table.store.progress(Key("p", "b"), HEAD, {"completed": 1}, AT, "k", "f") is not None
         return table.store.remind(Key("p", "b"), HEAD, 1, AT)
 
     table.cancels("TransactionConflict", "None")

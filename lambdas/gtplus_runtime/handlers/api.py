@@ -148,7 +148,7 @@ def _answer(call: Call) -> dict[str, Any]:
     known = call.store.answered(call.key, call.command_key, mark)
     if known is not None:
         return known
-    if call.route.name == "batch.report" and (head := _progress(call)):
+    if call.route.name == "batch.report" and (head := _progress(call, mark)):
         return public(head)
     data = before(call) if before else dict(call.body)
     target = data.pop("status", None) or call.route.target or ""
@@ -385,7 +385,7 @@ _COUNTS = (BatchStatus.DATA_RECEIVED, BatchStatus.IN_PROGRESS, BatchStatus.SENT_
 """The statuses in which a provider says how far it is; after them the labels say it."""
 
 
-def _progress(call: Call) -> dict[str, Any] | None:
+def _progress(call: Call, mark: str) -> dict[str, Any] | None:
     """Counts in a status that the batch has already are no status change: they are kept, and no handler runs."""
     counts = call.body.get("objects")
     head = call.store.head(call.key)
@@ -394,9 +394,7 @@ def _progress(call: Call) -> dict[str, Any] | None:
     if call.body.get("round", head["round"]) != head["round"]:
         return None
     _check_counts(head, counts)
-    if not call.store.progress(call.key, head["seq"], counts, aws.timestamp()):
-        return None
-    return {**head, "objects": {**head["objects"], **counts}}
+    return call.store.progress(call.key, head, counts, aws.timestamp(), call.command_key, mark)
 
 
 def _check_counts(head: Mapping[str, Any], counts: Mapping[str, int]) -> None:
