@@ -132,3 +132,19 @@ def at_rest(status: str, *, in_line: bool, last_round: bool, delivered: bool) ->
         case "Ready for delivery":
             return not delivered
     return True
+
+
+def follows_by_itself(status: str, *, last_round: bool, delivered: bool) -> str | None:
+    """What happens next without anybody, where nothing is wrong and nobody is before it in the line."""
+    match status:
+        case "Request submitted":
+            return "Data transfer in progress"
+        case "Review submission in progress":
+            return "Review complete"
+        case "Accepted":
+            return "Ready for delivery"
+        case "Rejected":
+            return None if last_round else "Sent for rework"
+        case "Ready for delivery":
+            return "Data delivered" if delivered else None
+    return None
