@@ -8,16 +8,18 @@ it writes to the table is conditioned on its generation, all it writes to S3 has
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gtplus_runtime import aws
 from gtplus_runtime.commands import WORKSPACE, Command, Superseded, decide_batch
 from gtplus_runtime.lifecycle import BatchStatus
 from gtplus_runtime.log import log
-from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import OURS, Place, find_place
-from gtplus_runtime.review import Review, join
 from gtplus_runtime.store import Key, Store
+
+if TYPE_CHECKING:
+    from gtplus_runtime.objects import Objects
+    from gtplus_runtime.review import Review
 
 
 def store() -> Store:
@@ -48,8 +50,11 @@ class Batch:
         return place
 
     @cached_property
-    def objects(self) -> Objects:
+    def objects(self) -> "Objects":
         """The project's data, through its runtime role."""
+        # Here and below: a handler that needs none of it starts sooner.
+        from gtplus_runtime.objects import Objects
+
         return Objects(aws.s3_as(self.place.runtime_role_arn, f"gtplus-{self.key.batch}"))
 
     @property
@@ -101,8 +106,10 @@ class Batch:
         """The sample of the review, as it was drawn."""
         return list(self.objects.lines(self.facts["sample"]["uri"]))
 
-    def review(self, sample: list[dict[str, Any]]) -> Review:
+    def review(self, sample: list[dict[str, Any]]) -> "Review":
         """The verdicts that were submitted, joined with the sample."""
+        from gtplus_runtime.review import join
+
         verdicts = self.objects.json(self.facts["verdicts"])["verdicts"]
         return join((entry["object"] for entry in sample), verdicts)
 
