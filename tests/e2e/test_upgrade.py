@@ -44,8 +44,9 @@ def newer_version(folder: Path) -> Path:
     shutil.copy(handlers / "in_progress.py", handlers / "triaged_by_hand.py")
     received = handlers / "data_received.py"
     text = received.read_text()
-    assert text.count("inputChanged=changed)") == 1
-    received.write_text(text.replace("inputChanged=changed)", 'inputChanged=changed, madeBy="the newer version")'))
+    assert text.count("    batch.leave_transfer()\n") == 1
+    more = '    batch.note(madeBy="the newer version")\n    batch.leave_transfer()\n'
+    received.write_text(text.replace("    batch.leave_transfer()\n", more))
     return folder
 
 

@@ -88,6 +88,12 @@ class World:
             self.clients[requester].call("project.request", project=project, **FORM)
             self.clients["approver"].call("project.approve", project=project)
 
+    @property
+    def facts_of_place(self) -> dict[str, Any]:
+        """What the project's construct has registered."""
+        name = f"/gtplus/{self.facts['workspace']}/projects/{PROJECT}"
+        return dict(json.loads(self.root.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]))
+
     # people
 
     def call(self, who: str, route: str, batch: str = "", /, project: str = PROJECT, **body: Any) -> Any:

@@ -152,6 +152,16 @@ def test_one_that_is_not_in_the_list_is_asked_for(world: World) -> None:
     assert world.machine.calls == ["list", "describe"]
 
 
+def test_where_the_list_fails_each_is_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        world.machine.calls.append("list")
+        raise RuntimeError("throttled")
+
+    monkeypatch.setattr(world.machine, "paginate", refuse)
+    assert sweep() == {"failed": 1}
+    assert world.machine.calls == ["list", "describe", "describe", "describe"]
+
+
 def test_one_that_has_not_begun_is_nudged(world: World) -> None:
     world.machine.running.remove("b-one-1")
     assert sweep() == {"nudged": 1}

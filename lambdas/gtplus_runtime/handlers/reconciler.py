@@ -67,13 +67,16 @@ class _Sweep:
 
     @cached_property
     def _running(self) -> frozenset[str]:
-        """The names of the executions that run, some seconds old."""
-        pages = (
-            aws.client("stepfunctions")
-            .get_paginator("list_executions")
-            .paginate(stateMachineArn=aws.setting("STATE_MACHINE"), statusFilter=RUNNING)
-        )
-        return frozenset(execution["name"] for page in pages for execution in page["executions"])
+        """The names of the executions that run, some seconds old; none where that fails, and each is asked for."""
+        paginator = aws.client("stepfunctions").get_paginator("list_executions")
+        try:
+            pages = paginator.paginate(stateMachineArn=aws.setting("STATE_MACHINE"), statusFilter=RUNNING)
+            return frozenset(execution["name"] for page in pages for execution in page["executions"])
+        except Exception as error:
+            # Once a sweep, and not once a batch.
+            self.counts["failed"] += 1
+            log("executions not listed", error=type(error).__name__)
+            return frozenset()
 
     def mend(self, key: Key) -> dict[str, Any] | None:
         """Hold one batch against its execution; returns its head as it was."""
