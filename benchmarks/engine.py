@@ -1,0 +1,131 @@
+"""How fast the engine is in the local cloud: from a command decided to its handler started, and changes a second.
+
+The whole example is deployed. Batches go down the main line side by side; beside it, in the same cloud, a bare hop from
+a table's stream to a function that writes one log line, as the floor of what the emulator can do.
+
+    python benchmarks/engine.py [--batches 100] [--together 20]
+"""
+
+import argparse
+import io
+import json
+import statistics
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from gtplus_cli.local import LocalCloud, Toolchain, deploy
+from gtplus_runtime.store import Key
+from tests.e2e.world import MAIN_LINE, PROJECT, World, eventually
+
+BARE = """
+import time
+
+def handler(event, context):
+    for record in event["Records"]:
+        print("told", record["dynamodb"]["Keys"]["pk"]["S"], time.time())
+"""
+
+
+def played(world: World, _: int) -> tuple[str, int]:
+    """One batch down the main line."""
+    batch = world.create(objects=1)
+    for position, status in enumerate(MAIN_LINE):
+        world.play_next(batch, status)
+        eventually(lambda seen=position + 1: len(world.statuses(batch)) >= seen, status, seconds=300)
+    world.handled(batch, seconds=300)
+    return batch, len(MAIN_LINE)
+
+
+def delays(world: World, batch: str) -> list[float]:
+    """Seconds from each event that a call caused to the start of its handler."""
+    at = {e["seq"]: e["at"] for e in world.store.events(Key(PROJECT, batch)) if e["actor"]["duty"] != "workspace"}
+    found = []
+    pages = world.machine.get_paginator("get_execution_history").paginate(executionArn=world.execution_arn(batch))
+    for event in (event for page in pages for event in page["events"]):
+        details = event.get("stateEnteredEventDetails")
+        if details and details["name"].startswith("On "):
+            seq = json.loads(details["input"])["seq"]
+            if seq in at:
+                found.append(event["timestamp"].timestamp() - _seconds(at[seq]))
+    return found
+
+
+def bare_hop(world: World, writes: int) -> list[float]:
+    """Seconds from a write to the function that a table's stream calls."""
+    session = world.root
+    dynamodb, lambda_, logs = session.client("dynamodb"), session.client("lambda"), session.client("logs")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("bare.py", BARE)
+    dynamodb.create_table(
+        TableName="bare",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    )
+    stream = dynamodb.describe_table(TableName="bare")["Table"]["LatestStreamArn"]
+    role = lambda_.get_function_configuration(FunctionName=world.facts["reconciler"])["Role"]
+    lambda_.create_function(
+        FunctionName="bare",
+        Runtime="python3.13",
+        Handler="bare.handler",
+        Role=role,
+        Code={"ZipFile": archive.getvalue()},
+    )
+    lambda_.create_event_source_mapping(FunctionName="bare", EventSourceArn=stream, StartingPosition="TRIM_HORIZON")
+    written: dict[str, float] = {}
+    for number in range(writes):
+        written[f"w{number}"] = time.time()
+        dynamodb.put_item(TableName="bare", Item={"pk": {"S": f"w{number}"}})
+        time.sleep(0.05)
+
+    def told() -> list[list[str]]:
+        events: list[Any] = []
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/bare"):
+            events += page["events"]
+        lines = [event["message"].split() for event in events if event["message"].startswith("told")]
+        return lines if len(lines) >= writes else []
+
+    return [float(at) - written[key] for _, key, at in eventually(told, "the bare hop", seconds=60)]
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--together", type=int, default=20, help="batches side by side")
+    given = parser.parse_args()
+    tools = Toolchain(ROOT / ".local" / "tools")
+    with tempfile.TemporaryDirectory() as folder, LocalCloud(Path(folder), tools=tools) as cloud:
+        world = World(cloud, deploy(cloud, cwd=ROOT, context={"gtplus:localCloud": "true"}))
+        played(world, 0)  # every function has started once
+        begin = time.monotonic()
+        with ThreadPoolExecutor(given.together) as pool:
+            done = list(pool.map(lambda number: played(world, number), range(given.batches)))
+        took = time.monotonic() - begin
+        changes = sum(count for _, count in done)
+        waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
+        bare = sorted(bare_hop(world, 100))
+    print("| what | measured |\n| --- | --- |")
+    print(f"| status changes a second, {given.together} batches side by side | {changes / took:.0f} |")
+    for name, values in (("command decided to handler started", waited), ("bare hop, stream to function", bare)):
+        p50, p95 = statistics.median(values), values[int(len(values) * 0.95)]
+        print(f"| {name}, p50 and p95 | {p50 * 1_000:.0f} ms, {p95 * 1_000:.0f} ms |")
+
+
+if __name__ == "__main__":
+    main()
