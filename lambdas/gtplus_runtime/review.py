@@ -72,6 +72,11 @@ class Review(NamedTuple):
         }
 
 
+def named(object: str) -> dict[str, str]:
+    """An object as a line of a manifest names it: by its place in S3, or as the text that it is."""
+    return {"source-ref" if object.startswith("s3://") else "source": object}
+
+
 def join(sample: Iterable[str], verdicts: Iterable[Mapping[str, Any]]) -> Review:
     """Join verdicts with the sample they are about."""
     wanted = set(sample)

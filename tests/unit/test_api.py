@@ -52,6 +52,7 @@ class Table:
         self.told: list[tuple[Key, str, str]] = []
         self.late: dict[Key, list[dict[str, Any]]] = {}
         self.nudged: list[Key] = []
+        self.days: dict[Key, dict[str, dict[str, Any]]] = {}
 
     def head(self, key: Key) -> dict[str, Any] | None:
         return self.heads.get(key)
@@ -60,6 +61,9 @@ class Table:
         return [
             {**event._asdict(), "actor": event.actor._asdict(), "sk": f"EVENT#{event.seq}"} for event in self.log[key]
         ]
+
+    def progress_by_day(self, key: Key) -> dict[str, dict[str, Any]]:
+        return self.days.get(key, {})
 
     def projects(self) -> list[dict[str, Any]]:
         return [head for key, head in self.heads.items() if key.batch is None]
@@ -492,6 +496,13 @@ def test_a_history_is_every_event_with_who_did_it(world: World) -> None:
     ]
     assert answer["events"][1]["actor"]["name"] == "ann/any-session"
     assert answer["events"][1]["data"] == {"reason": "holidays"}
+
+
+def test_a_history_tells_the_counts_that_were_reported_last_on_each_day(world: World) -> None:
+    world.created()
+    days = {"2026-11-24": {"completed": 40}, "2026-11-25": {"completed": 90, "failed": 1}}
+    world.table.days[Key("streets", "digits")] = days
+    assert world.call(f"GET /request/{BATCH}/history")[1]["progress"] == days
 
 
 def test_what_does_not_exist_is_not_found(world: World) -> None:

@@ -126,6 +126,27 @@ def test_the_rework_list_is_that_of_the_rejected_round_also_where_an_operator_se
     assert s3.written[uri] == [{"source-ref": "s3://data/raw/1", "reason": "blurred"}]
 
 
+@pytest.mark.parametrize("reviewed", [False, True], ids=["without a review", "reviewed"])
+def test_an_object_that_is_a_text_of_its_own_is_named_as_such_in_the_rework_list(
+    table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch, reviewed: bool
+) -> None:
+    lines = {
+        "i": [{"source": "I like it"}, {"source-ref": "s3://data/raw/1"}],
+        "sample": [{"object": "I like it"}, {"object": "s3://data/raw/1"}],
+    }
+    verdicts = [{"object": name, "correct": False, "reason": "blurred"} for name in ("I like it", "s3://data/raw/1")]
+    monkeypatch.setattr(s3, "lines", lines.__getitem__)
+    monkeypatch.setattr(s3, "json", lambda uri: {"verdicts": verdicts}, raising=False)
+    table.now |= {"status": "Rejected"}
+    if reviewed:
+        table.now["facts"] |= {"verdicts": "s3://data/round-1/verdicts.json", "sample": {"round": 1, "uri": "sample"}}
+    rejected.handler(EVENT, None)
+    assert s3.written["s3://data/labels/b/gtplus/round-1/rework.jsonl"] == [
+        {"source": "I like it", "reason": "blurred"},
+        {"source-ref": "s3://data/raw/1", "reason": "blurred"},
+    ]
+
+
 def test_after_the_last_round_the_rework_list_waits_for_an_operator(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -280,7 +280,10 @@ def _work(call: Call) -> dict[str, Any]:
 def _history(call: Call) -> dict[str, Any]:
     _found(call)
     names = ("seq", "status", "before", "round", "at", "actor", "data", "implied", "correlation")
-    return {"events": [{name: event.get(name) for name in names} for event in call.store.events(call.key)]}
+    return {
+        "events": [{name: event.get(name) for name in names} for event in call.store.events(call.key)],
+        "progress": call.store.progress_by_day(call.key),
+    }
 
 
 EVENTS_PAGE = 200

@@ -2,6 +2,7 @@
 
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.lifecycle import BatchStatus
+from gtplus_runtime.review import named
 
 
 @on_status
@@ -10,11 +11,10 @@ def handler(batch: Batch) -> None:
     facts = batch.facts
     verdicts = facts.get("verdicts")
     if verdicts and facts["sample"]["round"] == batch.round and f"/round-{batch.round}/" in verdicts:
-        wrong = [{"source-ref": v.object, "reason": v.reason} for v in batch.review(batch.sample()).wrong]
+        wrong = [{**named(v.object), "reason": v.reason} for v in batch.review(batch.sample()).wrong]
     else:
-        wrong = [
-            {"source-ref": source, "reason": str(batch.event["data"].get("reason", ""))} for source in batch.sources()
-        ]
+        reason = str(batch.event["data"].get("reason", ""))
+        wrong = [{**named(source), "reason": reason} for source in batch.sources()]
     rework = batch.objects.write_lines(batch.round_file("rework.jsonl"), wrong)
     batch.tell_provider()
     if batch.round >= batch.place.settings["maxRounds"]:

@@ -2,6 +2,7 @@
 
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.lifecycle import BatchStatus
+from gtplus_runtime.review import named
 
 
 @on_status
@@ -13,7 +14,7 @@ def handler(batch: Batch) -> None:
     attribute = f"{batch.attribute}-verification"
     lines = [
         {
-            "source-ref" if verdict.object.startswith("s3://") else "source": verdict.object,
+            **named(verdict.object),
             attribute: 0 if verdict.correct else 1,
             f"{attribute}-metadata": {
                 "class-name": "correct" if verdict.correct else "incorrect",
