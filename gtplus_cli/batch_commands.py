@@ -10,7 +10,8 @@ import typer
 
 from gtplus_cli.batch_input import Project, check_input, prepare, refusal, upload_folder
 from gtplus_cli.caller import Caller, command, given
-from gtplus_cli.render import batch_table, event_table, person, safe, show_batch
+from gtplus_cli.render import batch_table, event_table, person, show_batch
+from gtplus_cli.review_walk import Links, kept_for, walk
 from gtplus_cli.selection import Selection, parse_conditions
 from gtplus_runtime.forms import TASK_TYPES, check_form, check_name
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
@@ -222,8 +223,14 @@ def review(
     ] = None,
     sample: Annotated[Path | None, typer.Option(help="Write the sample here, as JSON Lines, and do no more.")] = None,
     comment: Annotated[str | None, typer.Option(help="Feedback on the whole batch.")] = None,
+    open_each: Annotated[
+        bool, typer.Option("--open", help="Open each object as it comes; else the key o does.")
+    ] = False,
 ) -> None:
-    """Review the sample of a batch: object by object in the terminal, or by a file of verdicts."""
+    """Review the sample of a batch: object by object in the terminal, or by a file of verdicts.
+
+    In the terminal each verdict is kept in a file at once: after Ctrl-C the same command goes on.
+    """
     drawn = _call(caller, "batch.sample", batch)
     if sample is not None:
         sample.write_text("".join(json.dumps(entry) + "\n" for entry in drawn["objects"]))
@@ -232,8 +239,12 @@ def review(
         )
         caller.next(f"write the verdicts, then: gtplus batch review {batch} --verdicts FILE")
         return
-    judged = _read_verdicts(verdicts) if verdicts is not None else _ask_verdicts(caller, drawn["objects"])
-    _command(caller, "batch.review", batch, round=drawn["round"], verdicts=judged, **given(comment=comment))
+    if verdicts is not None:
+        _command(
+            caller, "batch.review", batch, round=drawn["round"], verdicts=_read(verdicts), **given(comment=comment)
+        )
+    elif not _review_here(caller, batch, drawn, comment, open_each=open_each):
+        return
     caller.next(f"gtplus batch show {batch}, then accept or reject")
 
 
@@ -315,7 +326,7 @@ def _contradictions(input: str | None, folder: Path | None, *, part: bool, check
     return []
 
 
-def _read_verdicts(path: Path) -> list[Any]:
+def _read(path: Path) -> list[Any]:
     verdicts = []
     problems = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
@@ -330,19 +341,16 @@ def _read_verdicts(path: Path) -> list[Any]:
     return verdicts
 
 
-def _ask_verdicts(caller: Caller, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _review_here(caller: Caller, batch: str, drawn: dict[str, Any], comment: str | None, *, open_each: bool) -> bool:
+    """Walk the sample in the terminal, and send the verdicts; False where they are kept for later."""
     if not sys.stdin.isatty():
         problem = Problem("--verdicts", "needed where there is no terminal", "", "get the sample with --sample FILE")
         raise Refused(400, "nobody is here to review", [problem])
-    judged = []
-    for number, entry in enumerate(objects, start=1):
-        caller.out.print(
-            f"\n[bold]{number} of {len(objects)}[/bold]  {safe(entry['object'])}  →  [bold]{safe(entry['name'])}[/bold]"
-        )
-        if entry.get("url"):
-            caller.out.print(f"[link={entry['url']}]open the object[/link]")
-        if typer.confirm("is the label right?", default=True):
-            judged.append({"object": entry["object"], "correct": True})
-        else:
-            judged.append({"object": entry["object"], "correct": False, "reason": typer.prompt("what is wrong")})
-    return judged
+    kept = kept_for(batch, drawn["seed"])
+    links = Links(lambda: list(_call(caller, "batch.sample", batch)["objects"]), drawn["objects"])
+    if not walk(drawn["objects"], kept, links, caller.out, open_each=open_each):
+        return False
+    verdicts = list(kept.verdicts.values())
+    _command(caller, "batch.review", batch, round=drawn["round"], verdicts=verdicts, **given(comment=comment))
+    kept.forget()
+    return True
