@@ -156,7 +156,7 @@ def evolve(head: Head | None, event: Event) -> dict[str, Any]:
     # An operator who reports speaks for the provider; one who pauses, or allows a rework, does not.
     for_provider = event.before in BATCH and BATCH.allowed(event.before, event.status, Duty.REPORT)
     if event.actor.duty in (Duty.REPORT, Duty.OPERATE) and for_provider and event.actor.id not in reporters:
-        changes["reportedBy"] = [*reporters, event.actor.id][-20:]
+        changes["reportedBy"] = [*reporters, event.actor.id][-100:]
     return changes
 
 
