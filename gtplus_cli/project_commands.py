@@ -1,4 +1,4 @@
-"""`gtplus project`: request, approve, decline, move, list and show projects."""
+"""`gtplus project`: request, approve, decline, move, pause, close, list and show projects."""
 
 from typing import Annotated, Any
 
@@ -7,10 +7,10 @@ import typer
 from gtplus_cli.caller import Caller, command, given
 from gtplus_cli.render import project_table, show_project
 from gtplus_runtime.forms import REGULATED, TASK_TYPES, check_form, check_name
-from gtplus_runtime.lifecycle import PROJECT
-from gtplus_runtime.problems import Refused, counted
+from gtplus_runtime.lifecycle import PROJECT, ProjectStatus
+from gtplus_runtime.problems import Problem, Refused, counted, shown
 
-app = typer.Typer(no_args_is_help=True, help="Request, approve, list and show projects.")
+app = typer.Typer(no_args_is_help=True, help="Request, approve, move, pause, close, list and show projects.")
 
 _Project = Annotated[str, typer.Argument(help="Id of the project.", metavar="PROJECT")]
 _Reason = Annotated[str | None, typer.Option(help="Why.")]
@@ -74,8 +74,30 @@ def status(
     reason: _Reason = None,
 ) -> None:
     """Move a project to another status."""
-    answer = caller.client.call("project.status", project=project, status=status, **given(reason=reason))
-    caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))
+    _move(caller, project, status, reason)
+
+
+@command(app)
+def pause(caller: Caller, project: _Project, *, reason: _Reason = None) -> None:
+    """Pause a project: it takes no new batch. Its open batches go on."""
+    _move(caller, project, ProjectStatus.PAUSED, reason)
+    caller.next(f"gtplus project resume {project}")
+
+
+@command(app)
+def resume(caller: Caller, project: _Project, *, reason: _Reason = None) -> None:
+    """Resume a paused project where it was."""
+    before = caller.client.call("project.show", project=project).get("pausedFrom")
+    if before is None:
+        problem = Problem("project", "must be paused", shown(project), f"look at it: gtplus project show {project}")
+        raise Refused(409, "there is nothing to resume", [problem])
+    _move(caller, project, before, reason)
+
+
+@command(app)
+def close(caller: Caller, project: _Project, *, reason: _Reason = None) -> None:
+    """Close a project, for good: it takes no new batch. Its open batches go on."""
+    _move(caller, project, ProjectStatus.CLOSED, reason)
 
 
 @command(app, "list")
@@ -91,3 +113,8 @@ def show(caller: Caller, project: _Project) -> None:
     answer = caller.client.call("project.show", project=project)
     caller.show(answer, lambda out: show_project(answer, out))
     caller.next(f"gtplus batch list {project}")
+
+
+def _move(caller: Caller, project: str, status: str, reason: str | None) -> None:
+    answer = caller.client.call("project.status", project=project, status=status, **given(reason=reason))
+    caller.show(answer, lambda out: out.print(f"project [bold]{project}[/bold]: {answer['status']}"))

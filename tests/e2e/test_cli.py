@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import MAIN_LINE, PROJECT, World
+from tests.e2e.world import MAIN_LINE, NEIGHBOUR, PROJECT, World
 
 pytestmark = pytest.mark.xdist_group("batches")
 
@@ -138,3 +138,28 @@ def test_projects_are_listed_for_operators_and_shown_to_their_people(world: Worl
     assert gtplus(world, "project", "list", profile="requester").returncode == 1
     shown = gtplus(world, "project", "show", PROJECT)
     assert f"s3://{world.buckets[PROJECT]}/raw/" in shown.stdout
+
+
+def test_an_operator_pauses_and_resumes_a_project(world: World) -> None:
+    before = json.loads(gtplus(world, "project", "show", NEIGHBOUR, "--json", profile="approver").stdout)["status"]
+    assert gtplus(world, "project", "pause", NEIGHBOUR, profile="approver").returncode == 0
+    bucket = world.buckets[NEIGHBOUR]
+    created = gtplus(
+        world,
+        "batch",
+        "create",
+        f"{NEIGHBOUR}/n",
+        "--input",
+        f"s3://{bucket}/raw/",
+        "--no-check",
+        profile="faces-requester",
+    )
+    assert created.returncode == 1
+    assert "not paused" in created.stderr
+    assert gtplus(world, "project", "resume", NEIGHBOUR, profile="approver").returncode == 0
+    after = json.loads(gtplus(world, "project", "show", NEIGHBOUR, "--json", profile="approver").stdout)
+    assert (after["status"], after.get("pausedFrom")) == (before, None)
+    again = gtplus(world, "project", "resume", NEIGHBOUR, profile="approver")
+    assert again.returncode == 1
+    assert "nothing to resume" in again.stderr
+    assert gtplus(world, "project", "pause", NEIGHBOUR, profile="faces-requester").returncode == 1
