@@ -117,10 +117,7 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
         names = {"toReview": "to review", "withFeedback": "with feedback"}
         grid.add_row("objects", ", ".join(f"{count} {names.get(name, name)}" for name, count in objects.items()))
     if review := batch.get("review"):
-        bound = f"with {review['confidence']:.0%} confidence at most {review['atMost']:.1%} of all"
-        grid.add_row(
-            "review", f"{review['wrong']} of {review['sampled']} wrong; {bound}; proposal: {review['proposal']}"
-        )
+        _review_rows(grid, review)
     for name in ("reason", "problem", "report", "summary", "card"):
         if facts.get(name):
             grid.add_row(name, safe(facts[name]))
@@ -136,6 +133,25 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
     if batch.get("failure"):
         grid.add_row("[red]failure[/red]", f"{safe(batch['failure'])} (it is tried again by itself)")
     out.print(grid)
+
+
+def _review_rows(grid: Table, review: dict[str, Any]) -> None:
+    """What the sample shows, the proposal, and how often such a proposal is a wrong one."""
+    if "atMost" in review:
+        bound = f"with {review['confidence']:.0%} confidence at most {review['atMost']:.1%} of all"
+    else:
+        bound = f"no bound follows from this sample ({review['method']})"
+    found = f"{review['wrong']} of {review['sampled']} wrong"
+    missing = f", {review['missing']} without a verdict" if review.get("missing") else ""
+    grid.add_row("review", f"{found}{missing}; {bound}; proposal: {review['proposal']}")
+    if risks := review.get("risks"):
+        level = review["maxErrorRate"]
+        grid.add_row(
+            "risks",
+            f"such a sample accepts a batch just over {level:.1%} with a chance of {risks['acceptOver']:.0%}, "
+            f"one of {min(2 * level, 1):.1%} with {risks['acceptDouble']:.0%}, "
+            f"and rejects one of {level:.1%} with {risks['rejectWithin']:.0%}",
+        )
 
 
 def _changes_row(grid: Table, changes: dict[str, Any] | None) -> None:

@@ -21,6 +21,7 @@ from gtplus_constructs.workspace import LabelingWorkspace
 from gtplus_runtime.deadlines import REMIND_EVERY_SECONDS
 from gtplus_runtime.lifecycle import BATCH, BatchStatus, Duty
 from gtplus_runtime.problems import Problem, shown
+from gtplus_runtime.review import METHODS
 
 
 class LabelingProject(Construct):
@@ -43,6 +44,8 @@ class LabelingProject(Construct):
         project_id: how it is called in paths and commands; 1 to 48 lower-case letters, digits and hyphens.
             Default: the construct's id in that form, `StreetSigns` becoming `street-signs`.
         sample_size: objects of a review's sample, from 1 to 500. Default: 50.
+        sample_method: how it is drawn: `random`, `stratified` (by class, so rare ones are seen) or `least-confident`. A
+            bound on the error rate of the batch follows from a random sample alone. Default: `random`.
         max_error_rate: the share of wrong objects in the sample above which to reject is proposed. Default: 0.05.
         max_rounds: rounds of labeling before a person decides on another. Default: 3.
         separation_of_duties: whether who requested or labeled a batch is refused to accept it. Default: True.
@@ -70,6 +73,7 @@ class LabelingProject(Construct):
         provider: LabelingProvider | None = None,
         project_id: str | None = None,
         sample_size: int = 50,
+        sample_method: str = "random",
         max_error_rate: float = 0.05,
         max_rounds: int = 3,
         separation_of_duties: bool = True,
@@ -96,6 +100,7 @@ class LabelingProject(Construct):
             *check_either(("provider", provider), ("data_role", data_role)),
             *check_grants("data", grants, chosen),
             *_check_number("sample_size", sample_size, 1, 500, whole=True),
+            *_check_method(sample_method),
             *_check_number("max_error_rate", max_error_rate, 0, 1),
             *_check_number("max_rounds", max_rounds, 1, 100, whole=True),
             *_check_service_levels(service_levels or {}, remind_every),
@@ -125,6 +130,7 @@ class LabelingProject(Construct):
             "runtimeRoleArn": self.runtime_role.role_arn,
             "settings": {
                 "sampleSize": sample_size,
+                "sampleMethod": sample_method,
                 "maxErrorRate": max_error_rate,
                 "maxRounds": max_rounds,
                 "separationOfDuties": separation_of_duties,
@@ -329,6 +335,12 @@ def _check_number(option: str, value: float, least: float, most: float, *, whole
         return []
     rule = f"{'a whole number ' if whole else ''}from {least} to {most}"
     return [Problem(f'"{option}"', rule, shown(value), "choose one in between")]
+
+
+def _check_method(method: str) -> list[Problem]:
+    if isinstance(method, str) and method in METHODS:
+        return []
+    return [Problem('"sample_method"', f"one of {', '.join(METHODS)}", shown(method), "choose one of them")]
 
 
 def _check_service_levels(

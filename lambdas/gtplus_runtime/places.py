@@ -85,7 +85,8 @@ class Place(NamedTuple):
         grants: its buckets.
         data_role_arn: the role that the provider assumes.
         runtime_role_arn: the role through which our functions reach its data.
-        settings: `sampleSize`, `maxErrorRate`, `maxRounds`, `separationOfDuties`, `serviceLevels`, `remindEvery`.
+        settings: `sampleSize`, `sampleMethod`, `maxErrorRate`, `maxRounds`, `separationOfDuties`, `serviceLevels`,
+            `remindEvery`.
     """
 
     project: str

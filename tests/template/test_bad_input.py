@@ -223,9 +223,10 @@ class TestProjects:
             {"max_rounds": 101},
             {"sample_size": 2.5},
             {"max_rounds": True},
+            {"sample_method": "biased"},
         ],
     )
-    def test_numbers(
+    def test_what_a_review_is_made_of(
         self, scope: Construct, workspace: LabelingWorkspace, bucket: s3.IBucket, options: dict[str, Any]
     ) -> None:
         grant = DataGrant(bucket, read="raw/", write="labels/")

@@ -174,6 +174,19 @@ class TestTheBuckets:
             assert key["Properties"]["EnableKeyRotation"] is True, name
 
 
+class TestPlaces:
+    def test_say_how_a_sample_is_drawn(self, new_app: Callable[..., cdk.App]) -> None:
+        stack = cdk.Stack(new_app(), "Samples", env=cdk.Environment(region="us-east-1"))
+        workspace = LabelingWorkspace(stack, "Workspace")
+        grant = DataGrant(LabelingBucket(stack, "Bucket"), read="raw/", write="labels/")
+        LabelingProject(stack, "Plain", workspace=workspace, data=grant)
+        LabelingProject(stack, "Rare", workspace=workspace, data=grant, sample_method="stratified")
+        places = [json.dumps(place) for place in of_type(body(stack), "AWS::SSM::Parameter").values()]
+        for project, method in (("plain", "random"), ("rare", "stratified")):
+            (place,) = (text for text in places if f"projects/{project}" in text)
+            assert json.dumps(f'"sampleMethod":"{method}"')[1:-1] in place
+
+
 class TestTheTable:
     @pytest.fixture
     def table(self, example_body: Body) -> Body:

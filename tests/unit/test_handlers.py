@@ -7,7 +7,7 @@ import pytest
 
 from gtplus_runtime import handling
 from gtplus_runtime.commands import Superseded
-from gtplus_runtime.handlers import accepted, rejected
+from gtplus_runtime.handlers import accepted, ready_for_review, rejected, review_complete
 from gtplus_runtime.labels import Coverage
 from gtplus_runtime.places import Grant, Limits, Place
 from gtplus_runtime.store import Key
@@ -176,3 +176,50 @@ def test_a_failure_goes_to_the_state_machine_and_its_log_line_holds_no_data(
     line = capsys.readouterr().out
     assert '"error": "ValueError"' in line
     assert "s3://" not in line
+
+
+LABELED = "".join(
+    f'{{"source-ref": "s3://data/raw/{n}", "label": 0, "label-metadata": {{"class-name": "{name}", '
+    f'"confidence": 0.{n}, "type": "groundtruth/image-classification"}}}}\n'
+    for n, name in enumerate(["car"] * 5 + ["tram"] * 2)
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("method", "stated", "bound"),
+    [
+        (None, "simple random", True),  # a place that an earlier release registered
+        ("random", "simple random", True),
+        ("stratified", "stratified by class", False),
+        ("least-confident", "least confident", False),
+    ],
+)
+def test_a_sample_is_stated_with_its_method_and_seed_and_only_a_random_one_shows_a_bound(
+    table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch, method: str | None, stated: str, bound: bool
+) -> None:
+    settings = {"sampleSize": 4, "maxErrorRate": 0.05} | ({} if method is None else {"sampleMethod": method})
+    monkeypatch.setattr(handling.Batch, "place", PLACE._replace(settings=settings))
+    monkeypatch.setattr(ready_for_review, "input_changes", lambda *_: None)
+    monkeypatch.setattr(s3, "chunks", lambda uri: [LABELED])
+    inventory = [{"source-ref": f"s3://data/raw/{n}"} for n in range(7)]
+    monkeypatch.setattr(s3, "lines", lambda uri: inventory if uri == "i" else s3.written[uri])
+    table.now |= {"status": "Ready for review", "uid": "4f2a"}
+    assert ready_for_review.handler(EVENT, None) == {"outcome": "done"}
+    sample = table.now["facts"]["sample"]
+    assert (sample["method"], sample["seed"], sample["size"], sample["of"]) == (stated, "4f2a/1", 4, 7)
+    drawn = s3.written[sample["uri"]]
+    if method == "stratified":
+        assert sorted(entry["name"] for entry in drawn) == ["car", "car", "car", "tram"]
+        assert sum(entry["weight"] for entry in drawn) == pytest.approx(7)
+    if method == "least-confident":
+        assert [entry["confidence"] for entry in drawn] == [0.0, 0.1, 0.2, 0.3]
+
+    verdicts = [{"object": entry["object"], "correct": entry["name"] != "tram"} for entry in drawn]
+    monkeypatch.setattr(s3, "json", lambda uri: {"verdicts": verdicts}, raising=False)
+    table.now["facts"] |= {"verdicts": "v"}
+    assert review_complete.handler(EVENT, None) == {"outcome": "done"}
+    review = table.now["facts"]["review"]
+    assert review["method"] == stated
+    assert ("atMost" in review, "risks" in review) == (bound, bound)
+    if method == "stratified":
+        assert review["errorRate"] == 0.2857  # two of seven, though it was one of four

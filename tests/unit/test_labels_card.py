@@ -104,3 +104,10 @@ def test_a_name_breaks_neither_the_table_nor_the_page(name: str) -> None:
     assert len(card.splitlines()) == len(plain.splitlines())
     [row] = [line for line in card.splitlines() if line.endswith("| 1 | 100.0% |")]
     assert len(re.findall(r"(?<!\\)\|", row)) == 4
+
+
+def test_a_card_states_no_bound_where_none_follows_from_the_sample() -> None:
+    review = {"sampled": 50, "wrong": 1, "method": "least confident"}
+    card = dataset_card({**SUMMARY, "labels": Statistics().summary(), "review": review})
+    said = "1 of 50 reviewed labels were wrong; no bound for all labels follows from this sample (least confident)."
+    assert said in card

@@ -3,7 +3,7 @@
 from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.labels import Coverage
-from gtplus_runtime.review import draw_sample
+from gtplus_runtime.review import METHODS, draw
 
 
 @on_status
@@ -12,20 +12,31 @@ def handler(batch: Batch) -> None:
     manifest = batch.facts["manifest"]
     coverage = Coverage(batch.objects.chunks(manifest), batch.attribute, batch.sources())
     seed = f"{batch.head['uid']}/{batch.round}"
-    sample = draw_sample(coverage.labeled, batch.place.settings["sampleSize"], seed)
+    # A place that an earlier release registered has no method.
+    method = batch.place.settings.get("sampleMethod", "random")
+    labeled = coverage.labeled
+    sample = draw(labeled, batch.place.settings["sampleSize"], seed, method)
     entries = [
         {"object": label.source, "label": label.value, "name": label.name, "confidence": label.confidence}
-        for label in sample
+        | ({} if weight is None else {"weight": weight})
+        for label, weight in sample
     ]
     uri = batch.objects.write_lines(batch.round_file("sample.jsonl"), entries)
     batch.note(
         {
-            "completed": len(coverage.labeled),
+            "completed": len(labeled),
             "failed": coverage.failed,
             "toReview": len(sample),
             "withFeedback": 0,
         },
         labels={**coverage.summary(), "round": batch.round},
         inputChanges=input_changes(batch.objects, batch.facts["inventory"], batch.place.reads),
-        sample={"uri": uri, "round": batch.round, "size": len(sample), "method": "simple random", "seed": seed},
+        sample={
+            "uri": uri,
+            "round": batch.round,
+            "size": len(sample),
+            "of": len(labeled),
+            "method": METHODS[method],
+            "seed": seed,
+        },
     )

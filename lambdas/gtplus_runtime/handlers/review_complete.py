@@ -7,5 +7,10 @@ from gtplus_runtime.handling import Batch, on_status
 def handler(batch: Batch) -> None:
     """Bound the error rate, and propose to accept or reject by the project's agreed quality."""
     agreed = batch.place.settings["maxErrorRate"]
-    summary = batch.review(batch.sample()).summary(agreed)
+    sample = batch.sample()
+    drawn = batch.facts["sample"]
+    weights = {entry["object"]: entry["weight"] for entry in sample if "weight" in entry}
+    summary = batch.review(sample).summary(
+        agreed, method=drawn["method"], population=drawn.get("of"), weights=weights or None
+    )
     batch.note(review={**summary, "round": batch.round, "maxErrorRate": agreed})

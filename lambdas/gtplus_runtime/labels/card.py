@@ -70,10 +70,12 @@ def _classes(labels: Mapping[str, Any]) -> Iterable[Row]:
 
 def _quality(labels: Mapping[str, Any], review: Mapping[str, Any] | None) -> Iterable[str]:
     if review and review.get("sampled"):
-        yield (
-            f"{review['wrong']} of {review['sampled']} reviewed labels were wrong: with {review['confidence']:.0%} "
-            f"confidence at most {review['atMost']:.1%} of all are (exact binomial bound)."
-        )
+        found = f"{review['wrong']} of {review['sampled']} reviewed labels were wrong"
+        if "atMost" in review:
+            bound = f"with {review['confidence']:.0%} confidence at most {review['atMost']:.1%} of all are"
+            yield f"{found}: {bound} (exact binomial bound)."
+        else:
+            yield f"{found}; no bound for all labels follows from this sample ({review['method']})."
     else:
         yield "Not reviewed: nothing is known of the share of wrong labels."
     if sure := labels["confidence"]:
