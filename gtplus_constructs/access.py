@@ -179,6 +179,20 @@ class DataGrant:
             ),
         ]
 
+    def transport_statement(self) -> iam.PolicyStatement:
+        """The bucket's side for everybody: nothing without TLS.
+
+        Word for word what `enforce_ssl=True` writes, without an id: CDK keeps one of equal statements, so a bucket
+        has it once, however many projects it has.
+        """
+        return iam.PolicyStatement(
+            effect=iam.Effect.DENY,
+            principals=[iam.AnyPrincipal()],
+            actions=["s3:*"],
+            resources=[self.bucket.bucket_arn, self.bucket.arn_for_objects("*")],
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        )
+
 
 @jsii.implements(iam.IGrantable)
 class DataAccessRole(Construct):
@@ -333,7 +347,7 @@ class DataAccessRole(Construct):
 
     def _guard(self, index: int, grant: DataGrant) -> None:
         stack = Stack.of(self)
-        statements = grant.guard_statements(self._pattern, self._name(index))
+        statements = [*grant.guard_statements(self._pattern, self._name(index)), grant.transport_statement()]
         owner = grant.bucket.env.account
         if _of_another_account(owner, stack):
             # Across accounts both sides must allow, and we can write only ours.
@@ -348,6 +362,8 @@ class DataAccessRole(Construct):
             # Our bucket holds every data role of ours to the four actions, and lets in only those that it is told of.
             grant.bucket.admit(self._pattern)
             statements = statements[1:]
+        if isinstance(grant.bucket, LabelingBucket):
+            statements.pop()  # it asks for TLS itself
         added = [grant.bucket.add_to_resource_policy(statement).statement_added for statement in statements]
         if not all(added):
             Annotations.of(self).add_warning_v2(

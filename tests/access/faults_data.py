@@ -35,7 +35,8 @@ _OTHERS = "A data role of another bucket does not get in, whatever it is allowed
 _KEY = "The bucket's key serves the data role through S3, for that bucket alone"
 _BECOMES = "Only its provider becomes the data role"
 _RUNTIME = "Our functions reach data through the runtime role alone, which stays within the project"
-_TLS = "Nobody gets in without TLS (buckets of the app)"
+_TLS = "Nobody gets in without TLS"
+_OLD_TLS = "Nobody gets in with old TLS (LabelingBucket)"
 _STRANGERS = "No stranger gets in"
 _ADMIN = "No administrator is locked out"
 _RIGHTS = "No role passes a role, nor changes rights"
@@ -432,7 +433,7 @@ BUCKETS = [
     Fault("it takes plain HTTP for writing", _TLS, rewrite("the bucket", "aws:SecureTransport", Action="s3:GetObject")),
     Fault(
         "it takes TLS 1.1",
-        _TLS,
+        _OLD_TLS,
         rewrite("the bucket", "s3:TlsVersion", Condition={"NumericLessThan": {"s3:TlsVersion": 1.1}}),
     ),
     Fault("its name can be guessed", _PROPERTIES, put("the bucket", "BucketName", "labels-of-our-company")),
@@ -516,7 +517,7 @@ BUCKETS = [
         _TLS,
         rewrite("the bucket", "aws:SecureTransport", Resource=ref("the bucket")),
     ),
-    Fault("it takes old TLS", _TLS, lift("the bucket", "s3:TlsVersion")),
+    Fault("it takes old TLS", _OLD_TLS, lift("the bucket", "s3:TlsVersion")),
     Fault(
         "it locks administrators out",
         _ADMIN,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tests.access.world import World
 
 _FILE = Path(__file__).with_name("specification.md")
-_WHERE = {"(LabelingBucket)": ("ours",), "(buckets of the app)": ("ours", "the app's")}
+_WHERE = {"(LabelingBucket)": ("ours",)}
 """What a heading ends in that is about some kinds of bucket only, and how their names begin."""
 
 

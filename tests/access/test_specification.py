@@ -1,10 +1,13 @@
 """Who may do what: every question of `specification.md`, over kinds of bucket, feature flags and ways of revoking."""
 
+import json
+
 import pytest
 
 from tests.access.conftest import WorldOf
-from tests.access.specification import QUESTIONS, SECTIONS, Question
+from tests.access.specification import QUESTIONS, SECTIONS, Question, ask
 from tests.access.town import FLAGS, PLACES
+from tests.access.world import statements
 
 STATES = ("as granted", "revoked in the app", "revoked at run time")
 GRID = [
@@ -45,3 +48,16 @@ def test_what_is_revoked_was_allowed(world_of: WorldOf, flags: str) -> None:
     changed = [question for question in QUESTIONS if question.once_revoked]
     assert len(changed) >= 10
     assert {(question.answer, question.once_revoked) for question in changed} == {("allowed", "denied")}
+
+
+@pytest.mark.parametrize("flags", GRID)
+def test_a_bucket_of_the_app_that_takes_plain_http_is_caught(world_of: WorldOf, flags: str) -> None:
+    """A fault in a kind of bucket that the town of the other faults, for speed, does not have."""
+    kind = "the app's, without a key"
+    world = world_of(flags).mutable()
+    bucket = {"Ref": world.names.places[kind]["the bucket"]}
+    policies = (each["Properties"] for each in world.of_type("AWS::S3::BucketPolicy").values())
+    (policy,) = (statements(each["PolicyDocument"]) for each in policies if each["Bucket"] == bucket)
+    policy[:] = [statement for statement in policy if "aws:SecureTransport" not in json.dumps(statement)]
+    with pytest.raises(AssertionError, match=rf"\[{kind}\]"):
+        ask([question for question in QUESTIONS if question.section == "Nobody gets in without TLS"], world)

@@ -176,7 +176,7 @@ def _bucket(stack: cdk.Stack, kind: str, name: str) -> tuple[s3.IBucket, kms.IKe
             key = kms.Key.from_key_arn(stack, imported, IMPORTED_KEY)
             return LabelingBucket(stack, f"{name}Bucket", encryption_key=key), None
         case "the app's, without a key":
-            return s3.Bucket(stack, f"{name}Bucket", enforce_ssl=True, minimum_tls_version=1.2), None
+            return s3.Bucket(stack, f"{name}Bucket"), None
         case "imported, the key ours":
             return s3.Bucket.from_bucket_name(stack, f"{name}Bucket", "old-1"), kms.Key(stack, ours)
         case "imported, the key imported":

@@ -206,6 +206,7 @@ def test_a_bucket_of_another_account_gets_no_policy_and_its_owner_the_statements
     assert '"Effect": "Allow"' in warning
     assert '"Effect": "Deny"' in warning
     assert "arn:aws:s3:::theirs/in/*" in warning
+    assert '"aws:SecureTransport": "false"' in warning
     template = assertions.Template.from_stack(scene.stack)
     assert "theirs" not in json.dumps(template.find_resources("AWS::S3::BucketPolicy"))
 
@@ -247,6 +248,29 @@ def test_an_imported_bucket_gets_no_policy_and_synth_shows_the_guard() -> None:
     access = Access.from_stack(scene.stack).with_resource_policy("arn:aws:s3:::old-bucket", None)
     access.of(role.role).can("s3:GetObject", "arn:aws:s3:::old-bucket/in/1.png")
     access.of(role.role).cannot("s3:GetObject", "arn:aws:s3:::old-bucket/other/1.png")
+
+
+@pytest.mark.parametrize("enforce_ssl", [False, True])
+def test_a_bucket_of_the_app_denies_all_without_tls_and_says_so_once(enforce_ssl: bool) -> None:
+    scene = Scene()
+    bucket = s3.Bucket(scene.stack, "Own", enforce_ssl=enforce_ssl)
+    roles = [
+        DataAccessRole(scene.stack, name, grants=DataGrant(bucket, read=f"{name}/in/", write=f"{name}/out/"))
+        for name in ("One", "Two", "Three")
+    ]
+    access = Access.from_stack(scene.stack)
+    for caller in (*map(access.of, roles), access.account()):
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+            key = access.object(bucket, "One/in/1")
+            assert caller.decide(action, key, {"aws:SecureTransport": False}).explicitly_denied
+    access.of(roles[0]).can("s3:GetObject", access.object(bucket, "One/in/1"), {"aws:SecureTransport": True})
+    policies = assertions.Template.from_stack(scene.stack).find_resources("AWS::S3::BucketPolicy").values()
+    (document,) = [
+        policy["Properties"]["PolicyDocument"]
+        for policy in policies
+        if policy["Properties"]["Bucket"] == scene.stack.resolve(bucket.bucket_name)
+    ]
+    assert json.dumps(document).count("aws:SecureTransport") == 1
 
 
 def test_a_revoke_in_the_app_denies_whatever_is_granted_later() -> None:
