@@ -22,7 +22,9 @@ from gtplus_cli import (
     project_commands,
     team_commands,
 )
+from gtplus_cli.caller import command
 from gtplus_cli.errors import guarded
+from gtplus_cli.metrics_commands import metrics
 from gtplus_runtime.problems import Problem, Refused
 
 app = typer.Typer(
@@ -40,6 +42,7 @@ app.add_typer(event_commands.app, name="events")
 app.add_typer(dlq_commands.app, name="dlq")
 app.add_typer(notify_commands.app, name="notify")
 app.add_typer(local_commands.app, name="local")
+command(app)(metrics)
 
 
 @app.command()

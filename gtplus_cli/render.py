@@ -22,15 +22,16 @@ def safe(text: object) -> str:
 
 def ago(at: str) -> str:
     """How long ago something was, in the two largest units."""
-    return _span((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+    return span((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
 
 
 def until(at: str) -> str:
     """How long it is to a time, in the two largest units."""
-    return _span((datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds())
+    return span((datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds())
 
 
-def _span(span: float) -> str:
+def span(span: float) -> str:
+    """So many seconds, in the two largest units."""
     seconds = int(span)
     units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     parts = []

@@ -69,6 +69,9 @@ def test_a_batch_from_create_to_accept_by_the_command_line(world: World, tmp_pat
     history = json.loads(gtplus(world, "batch", "history", name, "--json").stdout)["events"]
     assert [event["status"] for event in history] == MAIN_LINE
     assert "cli-1" in gtplus(world, "batch", "list", PROJECT).stdout
+    metrics = json.loads(gtplus(world, "metrics", name, "--json").stdout)
+    assert sum(metrics["objectsCompletedByDay"].values()) == metrics["objects"] == 3
+    assert (metrics["decisions"], metrics["rejectionRate"], metrics["reworkRounds"]) == (1, 0.0, 0)
 
 
 def test_bad_input_creates_nothing_and_is_told_all_at_once(world: World, tmp_path: Path) -> None:
