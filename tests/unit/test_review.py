@@ -152,6 +152,19 @@ def test_of_each_class_at_least_one_is_drawn_and_the_others_in_proportion(
         assert exact - len(total) < drawn[name] <= max(1, exact + 1)
 
 
+@pytest.mark.parametrize(
+    ("counts", "size", "shares"),
+    [
+        ({"a": 60, "b": 30, "c": 10}, 10, {"a": 6, "b": 3, "c": 1}),
+        ({"a": 979, "b": 16, "c": 5}, 100, {"a": 97, "b": 2, "c": 1}),
+    ],
+)
+def test_shares_are_those_of_webster(counts: dict[str, int], size: int, shares: dict[str, int]) -> None:
+    classes = [name for name, count in counts.items() for _ in range(count)]
+    objects = [labeled(number, [name]) for number, name in enumerate(classes)]
+    assert Counter(drawn.label.name for drawn in draw(objects, size, "seed", "stratified")) == shares
+
+
 @given(labels.filter(bool), st.integers(5, 70), st.text(max_size=3))
 def test_the_weights_of_a_stratified_sample_add_up_to_the_batch(objects: list[Label], size: int, seed: str) -> None:
     sample = draw(objects, size, seed, "stratified")
