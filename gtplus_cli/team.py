@@ -27,7 +27,7 @@ class Team:
     """
 
     def __init__(self, session: boto3.Session, user_pool: str, project: str, groups: Mapping[str, str]) -> None:
-        self._cognito: Any = session.client("cognito-idp")  # typed stubs of it are large, and four calls are used
+        self._cognito: Any = session.client("cognito-idp")  # typed stubs of it are large, and few calls are used
         self._pool, self._project, self._groups = user_pool, project, groups
 
     def invite(self, emails: Sequence[str], duty: Duty) -> list[str]:
@@ -104,6 +104,37 @@ class Team:
                 )
         what = f"may no longer {duty}" if duty else "has no duty any more"
         return [f"{email} {what} in {self._project}" for email in users]
+
+    def check(self) -> None:
+        """Look whether the pool and the groups are as the service and the workspace need them; changes nothing.
+
+        Raises:
+            Refused: naming all that is wrong.
+        """
+        missing = self._cognito.exceptions.ResourceNotFoundException
+        problems = []
+        try:
+            pool = self._cognito.describe_user_pool(UserPoolId=self._pool)["UserPool"]
+        except missing:
+            rule, mend = "the user pool exists", "bring one that does: UserDirectory(user_pool=…)"
+            problem = Problem("user pool", rule, self._pool, mend)
+            raise Refused(404, f"the team of {self._project} has no user pool", [problem]) from None
+        if not (pool.get("Domain") or pool.get("CustomDomain")):
+            problems.append(Problem("domain", "the user pool has one", "none", "give it one: the service asks for it"))
+        mfa = pool.get("MfaConfiguration", "OFF")
+        if mfa != "ON":
+            problems.append(Problem("MFA", "ON: everybody gives a one-time code", mfa, "require it in the pool"))
+        if not pool.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly"):
+            rule, mend = "off: people are invited", "let administrators alone create users"
+            problems.append(Problem("self sign-up", rule, "on", mend))
+        for duty, group in self._groups.items():
+            try:
+                self._cognito.get_group(UserPoolId=self._pool, GroupName=group)
+            except missing:
+                mend = "create it in the pool, or name another: LabelingProject(groups=…)"
+                problems.append(Problem(f"group of {duty}", "is in the user pool", group, mend))
+        if problems:
+            raise Refused(409, f"the team of {self._project} is not ready: {counted(problems)}", problems)
 
     def _group(self, duty: Duty) -> str:
         return self._groups[duty]

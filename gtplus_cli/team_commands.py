@@ -45,6 +45,13 @@ def list_(caller: Caller, project: _Project) -> None:
 
 
 @command(app)
+def check(caller: Caller, project: _Project) -> None:
+    """Check that the user pool and the groups of the project are there, and that the pool is set as it must be."""
+    _team(caller, project).check()
+    caller.show({"ready": True}, lambda out: out.print(f"the team of {project} is ready"))
+
+
+@command(app)
 def remove(
     caller: Caller,
     project: _Project,

@@ -73,3 +73,19 @@ def test_bad_addresses_are_told_at_once_and_nobody_is_invited(team: Team) -> Non
     with pytest.raises(Refused, match="nobody was removed"):
         team.remove(["stranger@example.com"], None)
     assert team.members() == []
+
+
+def test_a_pool_that_is_ready_passes_and_one_without_domain_and_groups_is_told_all(world: World) -> None:
+    team_of(world, PROJECT).check()
+    cognito = world.root.client("cognito-idp")
+    bare = cognito.create_user_pool(PoolName="bare")["UserPool"]["Id"]
+    groups = read_place(world.root, "labeling", PROJECT)["groups"]
+    try:
+        with pytest.raises(Refused) as refusal:
+            Team(world.root, bare, PROJECT, groups).check()
+    finally:
+        cognito.delete_user_pool(UserPoolId=bare)
+    wrong = [problem.place for problem in refusal.value.problems]
+    assert wrong == ["domain", "MFA", "self sign-up", *(f"group of {duty}" for duty in groups)]
+    with pytest.raises(Refused, match="has no user pool"):
+        Team(world.root, bare, PROJECT, groups).check()
