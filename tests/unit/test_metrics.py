@@ -135,3 +135,9 @@ def test_days_that_end_before_they_begin_are_refused() -> None:
     with pytest.raises(Refused) as refused:
         metrics(Caller(), "p", first=datetime(2026, 11, 3), last=datetime(2026, 11, 2))
     assert refused.value.problems[0].place == "--to"
+
+
+def test_a_count_that_falls_takes_nothing_from_its_day() -> None:
+    events = [event(1, "In progress", completed=50), event(3, "Ready for review", completed=60)]
+    found = metrics_of(HEAD, {"events": events, "progress": {"2026-11-03": {"completed": 10}}}, NOW)
+    assert found.objects_by_day == {"2026-11-01": 50, "2026-11-03": 10}
