@@ -7,7 +7,7 @@ somebody tries again: a failed record of the stream, a failed batch of a sweep, 
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -24,6 +24,9 @@ from tests.e2e.world import MAIN_LINE, PROJECT, World
 pytestmark = pytest.mark.xdist_group("batches")
 
 FOR_EVER = 10_000
+Deaf = Callable[[], Any]
+"""Lets the deployed dispatcher hear nothing any more: what is pending stays pending."""
+Work = Callable[[World, Deaf], Callable[[], bool]]
 THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "stepfunctions": "ThrottlingException",
@@ -88,9 +91,7 @@ def faults(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
         made.meta.events.register("before-send", faults.before_send)
         return made
 
-    aws.client.cache_clear()
-    aws._sessions.clear()
-    places._cache.clear()
+    begin_anew()
     monkeypatch.setattr(aws, "_make", make)
     monkeypatch.setattr(store_module.time, "sleep", lambda _: None)
     # The client's own back-off between its retries.
@@ -101,9 +102,7 @@ def faults(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
             monkeypatch.setenv(name, value)
     with trusted_by_the_account(world):
         yield faults
-    aws.client.cache_clear()
-    aws._sessions.clear()
-    places._cache.clear()
+    begin_anew()
 
 
 def parked(world: World, position: int = 4) -> str:
@@ -127,27 +126,27 @@ def records(batch: str, seq: int) -> dict[str, Any]:
     }
 
 
-def dispatch(world: World) -> Callable[[], bool]:
+def dispatch(world: World, deaf: Deaf) -> Callable[[], bool]:
     """A batch with an event that nobody has told of; whether the dispatcher reports no failure."""
     batch = parked(world, 3)
-    with world.deaf_dispatcher():
-        world.report(batch, "In progress")
+    deaf()
+    world.report(batch, "In progress")
     return lambda: dispatcher.handler(records(batch, 4), None) == {"batchItemFailures": []}
 
 
-def start(world: World) -> Callable[[], bool]:
+def start(world: World, deaf: Deaf) -> Callable[[], bool]:
     batch = f"fault-{next(world._names)}"
-    with world.deaf_dispatcher():
-        world.create(objects=1, name=batch)
+    deaf()
+    world.create(objects=1, name=batch)
     return lambda: dispatcher.handler(records(batch, 1), None) == {"batchItemFailures": []}
 
 
-def sweep(world: World) -> Callable[[], bool]:
+def sweep(world: World, deaf: Deaf) -> Callable[[], bool]:
     """A batch whose execution was stopped, one that was not woken; whether the reconciler reports no failure."""
-    stopped, deaf = parked(world), parked(world, 3)
+    stopped, asleep = parked(world), parked(world, 3)
+    deaf()
     world.stop_execution(stopped)
-    with world.deaf_dispatcher():
-        world.report(deaf, "In progress")
+    world.report(asleep, "In progress")
     return lambda: reconciler.handler({}, None)["failed"] == 0
 
 
@@ -166,11 +165,11 @@ def trusted_by_the_account(world: World) -> Iterator[None]:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
 
 
-def handle(world: World) -> Callable[[], bool]:
+def handle(world: World, deaf: Deaf) -> Callable[[], bool]:
     """A batch whose pause is not handled yet; whether its handler ends well."""
     batch = parked(world)
-    with world.deaf_dispatcher():
-        world.call("requester", "batch.pause", batch)
+    deaf()
+    world.call("requester", "batch.pause", batch)
     call = {"project": PROJECT, "batch": batch, "seq": 5, "status": "Paused", "generation": 1, "execution": "x"}
     return lambda: paused.handler(call, None) == {"outcome": "done"}
 
@@ -197,27 +196,36 @@ IDS = [f"{work.__name__}-{operation}" for work, operation in CALLS]
 
 @pytest.mark.parametrize(("work", "operation"), CALLS, ids=IDS)
 def test_a_fault_is_got_over_and_one_that_stays_is_reported(
-    world: World, faults: Faults, work: Callable[[World], Callable[[], bool]], operation: str
+    world: World, faults: Faults, work: Work, operation: str
 ) -> None:
-    done = work(world)
-    for kind in ("throttle", "server error", "time-out"):
-        faults.plan(operation, kind, FOR_EVER)
-        aws._sessions.clear()
-        places._cache.clear()
-        try:
-            well = done()
-        except Exception:
-            well = False
-        assert faults.hits > 1, f"{operation} was called, and tried again; it calls {sorted(faults.seen)}"
-        assert not well, f"{kind} of {operation} for ever is reported"
-    faults.plan(operation, "throttle", 1)
-    assert done()
-    assert faults.hits == 1
+    with ExitStack() as stack:
+        done = work(world, lambda: stack.enter_context(world.deaf_dispatcher()))
+        for kind in ("throttle", "server error", "time-out"):
+            begin_anew()
+            faults.plan(operation, kind, FOR_EVER)
+            try:
+                well = done()
+            except Exception:
+                well = False
+            assert faults.hits > 1, f"{operation} was called, and tried again; it calls {sorted(faults.seen)}"
+            assert not well, f"{kind} of {operation} for ever is reported"
+        begin_anew()
+        faults.plan(operation, "throttle", 1)
+        assert done()
+        assert faults.hits == 1
 
 
 def test_a_conflict_with_a_transaction_is_tried_again(world: World, faults: Faults) -> None:
     """The local cloud never has one."""
-    done = sweep(world)
-    faults.plan("dynamodb.UpdateItem", "conflict", 3)
-    assert done()
-    assert faults.hits == 3
+    with ExitStack() as stack:
+        done = sweep(world, lambda: stack.enter_context(world.deaf_dispatcher()))
+        faults.plan("dynamodb.UpdateItem", "conflict", 3)
+        assert done()
+        assert faults.hits == 3
+
+
+def begin_anew() -> None:
+    """As in a new process: no place is remembered, and no client that has used up its retries."""
+    aws.client.cache_clear()
+    aws._sessions.clear()
+    places._cache.clear()
