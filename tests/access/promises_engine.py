@@ -270,5 +270,5 @@ def a_place_says_what_its_project_is_granted(world: World) -> None:
             "groups": {duty: f"{project}-{duty}" for duty in TEAM_DUTIES},
             "runtimeRoleArn": world.arn(runtime_role, at),
             "settings": {"sampleSize": 50, "maxErrorRate": 0.05, "maxRounds": 3, "separationOfDuties": True}
-            | {"serviceLevels": {}, "remindEvery": REMIND_EVERY_SECONDS},
+            | {"serviceLevels": {}, "remindEvery": REMIND_EVERY_SECONDS, "sampleMethod": "random"},
         }, project
