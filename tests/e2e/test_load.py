@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("load")
 
 BATCHES = int(os.environ.get("GTPLUS_LOAD", "50"))
 TOGETHER = 10
-FAILING = 5
+FAILING = 3
 RUNTIME = Path(gtplus_runtime.__file__).parent
 CHAOS = """
 import importlib, os, random
@@ -63,9 +63,7 @@ def test_many_batches_side_by_side_all_end_where_they_should(world: World) -> No
     with ThreadPoolExecutor(TOGETHER) as pool:
         batches = list(pool.map(lambda numbered: (play(world, numbered[1], numbered[0]), numbered[1]), order))
     for batch, way in batches:
-        assert world.statuses(batch) == way
-        assert world.handler_runs(batch) == list(enumerate(way, start=1))
-        assert world.head(batch)["generation"] == 1
+        assert world.statuses(batch) == world.first_runs(batch) == way
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from tests.engine import model
 from tests.engine.cloud import BUCKET, LIMITS, PROJECT, Cloud, Killed, NoAnswer
 
 STEPS = int(os.environ.get("GTPLUS_ENGINE_STEPS", "100000"))
-STEPS_A_RUN = 60
+STEPS_A_RUN = 150
 BATCHES = ("b0", "b1", "b2")
 PATH = "/projects/{project}"
 REPORTS = ("Data received", "In progress", "Ready for review", "Ready for delivery", "Data transfer failed", "Accepted")
