@@ -1,6 +1,7 @@
 """The dispatcher: what the table's stream calls, to start and wake executions and to tell the world outside."""
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -15,7 +16,7 @@ from constructs import Construct
 from gtplus_constructs._functions import Functions, table_statements, use_key
 from gtplus_constructs._local_cloud import deviates
 from gtplus_constructs._queues import dead_letters
-from gtplus_runtime.store import EVENT, HEAD, REMINDER
+from gtplus_runtime.store import EVENT, HEAD, REMINDER, RETELL
 
 
 class Dispatcher(NamedTuple):
@@ -117,16 +118,18 @@ def add_dispatcher(
         ),
         filter_criteria=lambda_.CfnEventSourceMapping.FilterCriteriaProperty(
             filters=[
-                lambda_.CfnEventSourceMapping.FilterProperty(pattern=pattern)
+                lambda_.CfnEventSourceMapping.FilterProperty(pattern=json.dumps(pattern))
                 for pattern in (
-                    f'{{"dynamodb":{{"Keys":{{"sk":{{"S":["{HEAD}"]}}}}}}}}',
-                    *(
-                        f'{{"eventName":["INSERT"],"dynamodb":{{"Keys":{{"sk":{{"S":[{{"prefix":"{kind}"}}]}}}}}}}}'
-                        for kind in (EVENT, REMINDER)
-                    ),
-                    '{"eventName":["INSERT","MODIFY"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"RETELL#"}]}}}}',
+                    {"dynamodb": {"Keys": {"sk": {"S": [HEAD]}}}},
+                    *(_written(kind, "INSERT") for kind in (EVENT, REMINDER)),
+                    _written(RETELL, "INSERT", "MODIFY"),
                 )
             ]
         ),
     )
     return Dispatcher(function, role, letters)
+
+
+def _written(kind: str, *how: str) -> dict[str, Any]:
+    """The filter for items whose sort key begins with their kind."""
+    return {"eventName": how, "dynamodb": {"Keys": {"sk": {"S": [{"prefix": kind}]}}}}

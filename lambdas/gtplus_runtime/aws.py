@@ -67,7 +67,12 @@ def now() -> datetime:
 
 def timestamp() -> str:
     """The time as the table keeps it: ISO 8601, UTC, microseconds, so that text order is time order."""
-    return now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return written(now())
+
+
+def written(at: datetime) -> str:
+    """A time in UTC as the table keeps it; see `timestamp`."""
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def setting(name: str) -> str:

@@ -4,7 +4,6 @@ Source of the two service forms: "Request a project" and "Create a batch" of the
 Amazon SageMaker developer guide. A field that no form names is refused, so nobody can slip in an identity.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -237,15 +236,6 @@ def _check_verdicts(value: Any) -> list[Problem]:
     return problems
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{shown(name)} stands in it twice")
-        found[name] = value
-    return found
-
-
 def parse_body(text: str | bytes | None) -> dict[str, Any]:
     """The JSON object of a request's body; an empty body is an empty object.
 
@@ -257,10 +247,8 @@ def parse_body(text: str | bytes | None) -> dict[str, Any]:
     if len(text) > MAX_BODY:
         raise ValueError(f"a body has at most {MAX_BODY} bytes, this one {len(text)}: hand long lists over as S3 URIs")
     try:
-        text = text if isinstance(text, str) else text.decode()
-        body = read_json(text)
         # Of two values under one name, readers take the one or the other: whoever looks at the call must know which.
-        json.loads(text, object_pairs_hook=_unique)
+        body = read_json(text if isinstance(text, str) else text.decode(), unique=True)
     except ValueError as error:
         raise ValueError(f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from gtplus_runtime import aws
 from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.store import EVERYBODY, Key, Store
 
@@ -22,7 +23,7 @@ def moment(at: str) -> str:
     Raises:
         ValueError: for a day that no month has.
     """
-    return datetime.fromisoformat(at).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return aws.written(datetime.fromisoformat(at).astimezone(UTC))
 
 
 def retell(

@@ -9,19 +9,25 @@ import json
 from math import isinf
 from typing import Any, NoReturn
 
+from gtplus_runtime.problems import shown
+
 MAX_DEPTH = 100
 """Levels of lists and objects; labels of point clouds have about ten."""
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, unique: bool = False) -> Any:
     """The value of a JSON text.
+
+    Args:
+        text: the text.
+        unique: whether a name that an object has twice is refused. Default: the last one counts, as JSON's readers do.
 
     Raises:
         JSONDecodeError: where it is none.
-        ValueError: where it is nested too deep, or has NaN or a number that is too large; in words.
+        ValueError: where it is nested too deep, or has NaN, a number that is too large or a name twice; in words.
     """
     try:
-        value = DECODER.decode(text)
+        value = (_UNIQUE if unique else DECODER).decode(text)
     except json.JSONDecodeError:
         raise
     except RecursionError:
@@ -60,6 +66,18 @@ def _finite(text: str) -> float:
 
 DECODER: Any = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 """Reads strictly, but for the depth. Its `scan_once`, the scanner in C, reads a value at a place of a text."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{shown(name)} stands in it twice")
+        found[name] = value
+    return found
+
+
+_UNIQUE = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once)
 
 
 def mend_json(error: ValueError) -> str:

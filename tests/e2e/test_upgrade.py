@@ -11,35 +11,19 @@ from pathlib import Path
 
 import pytest
 
-import gtplus_runtime
 from gtplus_cli.local import LocalCloud, Toolchain, deploy
 from tests.e2e.conftest import ROOT
 from tests.e2e.world import MAIN_LINE, World, eventually
+from tests.newer import NEW_STATUS, copy_with_a_status_more
 
 pytestmark = pytest.mark.xdist_group("upgrade")
 
 CONTEXT = {"gtplus:localCloud": "true"}
-NEW_STATUS = "Triaged by hand"
 
 
 def newer_version(folder: Path) -> Path:
     """A copy of the runtime: a status between *Data received* and *In progress*, and another handler."""
-    runtime = folder / "gtplus_runtime"
-    shutil.copytree(Path(gtplus_runtime.__file__).parent, runtime, ignore=shutil.ignore_patterns("__pycache__"))
-    lifecycle = runtime / "lifecycle.py"
-    text = lifecycle.read_text()
-    for old, new in (
-        ('    PAUSED = "Paused"\n    CANCELLED', f'    TRIAGED = "{NEW_STATUS}"\n    PAUSED = "Paused"\n    CANCELLED'),
-        ("{_B.IN_PROGRESS: _PROVIDER, **_STOPS},", "{_B.IN_PROGRESS: _PROVIDER, _B.TRIAGED: _PROVIDER, **_STOPS},"),
-        (
-            "        Status(\n            _B.IN_PROGRESS,",
-            '        Status(_B.TRIAGED, "Sorted by people.", {_B.IN_PROGRESS: _PROVIDER, **_STOPS}),\n'
-            "        Status(\n            _B.IN_PROGRESS,",
-        ),
-    ):
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    lifecycle.write_text(text)
+    runtime = copy_with_a_status_more(folder)
     handlers = runtime / "handlers"
     shutil.copy(handlers / "in_progress.py", handlers / "triaged_by_hand.py")
     received = handlers / "data_received.py"

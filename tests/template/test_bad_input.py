@@ -14,7 +14,6 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-import gtplus_runtime
 from gtplus_constructs import (
     DataAccessRole,
     DataGrant,
@@ -25,6 +24,7 @@ from gtplus_constructs import (
     Limits,
     UserDirectory,
 )
+from tests.newer import copy_with_a_status_more
 from tests.template.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("bad_input")
@@ -302,25 +302,7 @@ class TestAStatusThatIsAdded:
     @pytest.fixture(scope="class")
     def copy(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("copy")
-        runtime = folder / "gtplus_runtime"
-        shutil.copytree(Path(gtplus_runtime.__file__).parent, runtime, ignore=shutil.ignore_patterns("__pycache__"))
-        lifecycle = runtime / "lifecycle.py"
-        text = lifecycle.read_text()
-        for old, new in (
-            (
-                '    PAUSED = "Paused"\n    CANCELLED',
-                '    TRIAGED = "Triaged by hand"\n    PAUSED = "Paused"\n    CANCELLED',
-            ),
-            ("{_B.IN_PROGRESS: _PROVIDER, **_STOPS},", "{_B.IN_PROGRESS: _PROVIDER, _B.TRIAGED: _PROVIDER, **_STOPS},"),
-            (
-                "        Status(\n            _B.IN_PROGRESS,",
-                '        Status(_B.TRIAGED, "Sorted by people.", {_B.IN_PROGRESS: _PROVIDER, **_STOPS}),\n'
-                "        Status(\n            _B.IN_PROGRESS,",
-            ),
-        ):
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        lifecycle.write_text(text)
+        copy_with_a_status_more(folder)
         return folder
 
     def synth(self, copy: Path, out: Path) -> subprocess.CompletedProcess[str]:

@@ -415,9 +415,8 @@ def _check_counts(head: Mapping[str, Any], counts: Mapping[str, int]) -> None:
 
 def _before_report(call: Call) -> dict[str, Any]:
     data = dict(call.body)
-    head = call.store.head(call.key)
-    if head is not None and "objects" in data:
-        _check_counts(head, data["objects"])
+    if "objects" in data and (reported := call.store.head(call.key)) is not None:
+        _check_counts(reported, data["objects"])
     if data["status"] != BatchStatus.READY_FOR_REVIEW:
         if "manifest" in data:
             # It would take the place of the one that is reviewed, and nobody has looked where it lies.
