@@ -10,7 +10,8 @@ import typer
 
 from gtplus_cli.batch_input import Project, check_input, prepare, refusal, upload_folder
 from gtplus_cli.caller import Caller, command, given
-from gtplus_cli.render import batch_table, event_table, person, show_batch
+from gtplus_cli.labels import label_agreement
+from gtplus_cli.render import batch_table, event_table, person, show_batch, show_quality
 from gtplus_cli.review_walk import Links, kept_for, walk
 from gtplus_cli.selection import Selection, parse_conditions
 from gtplus_runtime.forms import TASK_TYPES, check_form, check_name
@@ -226,12 +227,23 @@ def review(
     open_each: Annotated[
         bool, typer.Option("--open", help="Open each object as it comes; else the key o does.")
     ] = False,
+    gold: Annotated[
+        str | None,
+        typer.Option(help="Labels known to be right, a manifest (file or S3 URI): shows how far the round agrees."),
+    ] = None,
 ) -> None:
     """Review the sample of a batch: object by object in the terminal, or by a file of verdicts.
+
+    First it shows whether the labels are complete, their classes, confidence and defects, and how far they agree with
+    earlier rounds and with --gold, for which the round's manifest is read with your own rights to S3.
 
     In the terminal each verdict is kept in a file at once: after Ctrl-C the same command goes on.
     """
     drawn = _call(caller, "batch.sample", batch)
+    if gold is not None:
+        drawn["labels"] |= {"gold": label_agreement(drawn["manifest"], gold, s3=caller.session.client("s3"))}
+    if not caller.as_json:
+        show_quality(drawn["labels"], caller.out)
     if sample is not None:
         sample.write_text("".join(json.dumps(entry) + "\n" for entry in drawn["objects"]))
         caller.show(

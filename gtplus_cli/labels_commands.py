@@ -9,10 +9,18 @@ from rich.console import Console
 from rich.table import Table
 
 from gtplus_cli.caller import Caller, command
-from gtplus_cli.labels import FORMATS, IMPORTS, check_labels, convert_labels, import_labels, label_statistics
+from gtplus_cli.labels import (
+    FORMATS,
+    IMPORTS,
+    check_labels,
+    convert_labels,
+    import_labels,
+    label_agreement,
+    label_statistics,
+)
 from gtplus_cli.labels.converting import Conversion
 from gtplus_cli.labels.reading import Fetch, fetch_from
-from gtplus_cli.render import safe
+from gtplus_cli.render import agreement_words, safe
 from gtplus_runtime.labels import Statistics
 from gtplus_runtime.labels.card import dataset_card
 from gtplus_runtime.labels.checks import OVERLAP
@@ -74,6 +82,25 @@ def stats(caller: Caller, manifest: _Manifest, *, attribute: _Attribute = None, 
     found = _counted(caller, manifest, attribute, follow)
     caller.show({name: statistics.summary() for name, statistics in found.items()}, lambda out: _show_stats(found, out))
     caller.next(f"gtplus labels check {manifest}  ·  gtplus labels card {manifest}")
+
+
+@command(app)
+def agree(
+    caller: Caller,
+    manifest: _Manifest,
+    gold: Annotated[
+        str, typer.Argument(help="What it is compared with: gold labels, an earlier round; file or S3 URI.")
+    ],
+    *,
+    attribute: Annotated[str | None, typer.Option(help="The label attribute. Default: the only one.")] = None,
+    gold_attribute: Annotated[
+        str | None, typer.Option(help="The label attribute in GOLD. Default: the same, or the only one.")
+    ] = None,
+) -> None:
+    """Compare the labels in two manifests: classes equal and Cohen's kappa, boxes matched by IoU, F1 and mean IoU."""
+    s3 = _s3(caller, manifest, gold)
+    found = label_agreement(manifest, gold, attribute=attribute, gold_attribute=gold_attribute, s3=s3)
+    caller.show(found, lambda out: out.print(agreement_words(found), soft_wrap=True))
 
 
 @command(app)

@@ -15,6 +15,10 @@ _STYLES = {"Data delivered": "green", "Accepted": "green", "Data transfer failed
 _SUFFIX = re.compile(r"[0-9A-F]{8}-[0-9A-Za-z]{8,}(?=/|$)")
 
 
+_CLASSES_SHOWN = 10
+"""Classes in a row of a batch; `gtplus batch show --json` has a hundred."""
+
+
 def safe(text: object) -> str:
     """A text of somebody else's, as a terminal may show it: no markup of ours, no control characters."""
     return escape("".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text)))
@@ -127,8 +131,7 @@ def show_batch(batch: dict[str, Any], out: Console) -> None:
         declared = "declared" if personal["declared"] else "not declared"
         grid.add_row("personal data", safe(f"{declared}; {flags}" if flags else declared))
     _changes_row(grid, facts.get("inputChanges"))
-    for problem in facts.get("labels", {}).get("problems", []):
-        grid.add_row("labels", f"not complete: {safe(problem)}")
+    quality_rows(grid, facts.get("labels", {}))
     for problem in facts.get("delivery", {}).get("problems", []):
         grid.add_row("delivery", f"not complete: {safe(problem)}")
     if batch.get("failure"):
@@ -153,6 +156,58 @@ def _review_rows(grid: Table, review: dict[str, Any]) -> None:
             f"one of {min(2 * level, 1):.1%} with {risks['acceptDouble']:.0%}, "
             f"and rejects one of {level:.1%} with {risks['rejectWithin']:.0%}",
         )
+
+
+def show_quality(labels: dict[str, Any], out: Console) -> None:
+    """What the labels of a round are like, before anyone looks at them."""
+    grid = _grid()
+    quality_rows(grid, labels)
+    out.print(grid)
+
+
+def quality_rows(grid: Table, labels: dict[str, Any]) -> None:
+    """Whether labels are complete; their classes, confidence and defects; how far they agree with others.
+
+    Args:
+        grid: gets the rows.
+        labels: as they stand on a batch; what a batch of an earlier release lacks has no row.
+    """
+    for problem in labels.get("problems", []):
+        grid.add_row("labels", f"not complete: {safe(problem)}")
+    if labels and not labels.get("problems"):
+        grid.add_row("labels", f"complete: {labels['labeled']:,} labeled, {labels['failed']:,} failed with a reason")
+    if classes := labels.get("classes"):
+        total = sum(classes.values())
+        ranked = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
+        shown = ", ".join(f"{safe(name)} {count / total:.1%}" for name, count in ranked[:_CLASSES_SHOWN])
+        more = f", … {len(ranked) - _CLASSES_SHOWN} more" if len(ranked) > _CLASSES_SHOWN else ""
+        grid.add_row("classes", shown + more)
+    if sure := labels.get("confidence"):
+        grid.add_row("confidence", f"median {sure['median']:g}, a twentieth at most {sure['p05']:g}")
+    if defects := labels.get("defects"):
+        grid.add_row("defects", ", ".join(f"{count:,} × {safe(kind)}" for kind, count in defects.items()))
+    elif "defects" in labels:
+        grid.add_row("defects", "none found")
+    for number, found in labels.get("agreement", {}).items():
+        grid.add_row("agreement", f"with round {number}: {agreement_words(found)}")
+    if gold := labels.get("gold"):
+        grid.add_row("agreement", f"with the gold labels: {agreement_words(gold)}")
+
+
+def agreement_words(found: dict[str, Any]) -> str:
+    """The measures of an agreement, in words."""
+    if "unreadable" in found:
+        return f"its labels cannot be read any more: {safe(found['unreadable'])}"
+    parts = [f"{found['objects']:,} objects in both"]
+    if classes := found.get("classes"):
+        kappa = "" if classes["kappa"] is None else f", Cohen's kappa {classes['kappa']:.2f}"
+        parts.append(f"classes {classes['equal']:.1%} equal{kappa}")
+    if boxes := found.get("boxes"):
+        overlap = "" if boxes["meanIou"] is None else f", mean IoU {boxes['meanIou']:.2f}"
+        parts.append(f"boxes F1 {boxes['f1']:.2f}{overlap}")
+    if others := found.get("others"):
+        parts.append(f"other labels {others['equal']:.1%} equal")
+    return "; ".join(parts)
 
 
 def _changes_row(grid: Table, changes: dict[str, Any] | None) -> None:

@@ -10,6 +10,7 @@ All of them read a manifest line by line; counting and converting take no more m
 the names of the objects.
 """
 
+from gtplus_cli.labels.agreeing import label_agreement
 from gtplus_cli.labels.checking import LabelReport, check_labels, label_statistics
 from gtplus_cli.labels.converting import FORMATS, Conversion, convert_labels
 from gtplus_cli.labels.importing import IMPORTS, import_labels
@@ -22,5 +23,6 @@ __all__ = [
     "check_labels",
     "convert_labels",
     "import_labels",
+    "label_agreement",
     "label_statistics",
 ]

@@ -2,7 +2,7 @@
 
 The bound is the exact one-sided binomial bound of Clopper and Pearson ("The use of confidence or fiducial limits
 illustrated in the case of the binomial", Biometrika 26, 1934), here by bisection on the binomial sum. The risks of the
-proposal are those of acceptance sampling (ISO 2859-1, "operating characteristic"): exact hypergeometric sums, since the
+proposal are those of acceptance sampling (its "operating characteristic"): exact hypergeometric sums, since the
 sample is drawn without replacement from a batch of known size.
 """
 

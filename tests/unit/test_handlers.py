@@ -9,6 +9,7 @@ from gtplus_runtime import handling
 from gtplus_runtime.commands import Superseded
 from gtplus_runtime.handlers import accepted, ready_for_review, rejected, review_complete
 from gtplus_runtime.labels import Coverage
+from gtplus_runtime.objects import Unreadable
 from gtplus_runtime.places import Grant, Limits, Place
 from gtplus_runtime.store import Key
 
@@ -176,6 +177,36 @@ def test_a_failure_goes_to_the_state_machine_and_its_log_line_holds_no_data(
     line = capsys.readouterr().out
     assert '"error": "ValueError"' in line
     assert "s3://" not in line
+
+
+def test_the_labels_of_a_round_are_held_against_those_of_the_rounds_before(
+    table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the handler runs twice; and a round whose labels are gone is named, and stops nothing."""
+    monkeypatch.setattr(handling.Batch, "place", PLACE._replace(settings={"sampleSize": 4, "maxErrorRate": 0.05}))
+    monkeypatch.setattr(ready_for_review, "input_changes", lambda *_: None)
+    inventory = [{"source-ref": f"s3://data/raw/{n}"} for n in range(7)]
+    monkeypatch.setattr(s3, "lines", lambda uri: inventory)
+    manifests = {"one": LABELED, "three": LABELED.replace(b"tram", b"car", 1)}
+
+    def chunks(uri: str) -> list[bytes]:
+        if uri not in manifests:
+            raise Unreadable(uri, "NoSuchKey", "")
+        return [manifests[uri]]
+
+    monkeypatch.setattr(s3, "chunks", chunks)
+    monkeypatch.setattr(table, "event", lambda key, seq: {"seq": seq, "round": 3, "data": {}})
+    table.now |= {"status": "Ready for review", "uid": "4f2a"}
+    table.now["facts"] |= {"manifest": "three", "manifests": {"1": "one", "2": "two"}}
+    for _ in range(2):
+        table.now["handled"] = 6
+        assert ready_for_review.handler(EVENT, None) == {"outcome": "done"}
+        facts = table.now["facts"]
+        assert facts["manifests"] == {"1": "one", "2": "two", "3": "three"}
+        assert facts["labels"]["agreement"] == {
+            "1": {"objects": 7, "classes": {"objects": 7, "equal": 0.8571, "kappa": 0.5882}},
+            "2": {"unreadable": "two"},
+        }
 
 
 LABELED = "".join(

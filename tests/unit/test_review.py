@@ -47,6 +47,11 @@ def test_the_bound_is_the_exact_one(wrong: int, judged: int, bound: float) -> No
     assert upper_bound(wrong, judged) == pytest.approx(bound, abs=5e-5)
 
 
+def test_the_bound_is_the_published_one() -> None:
+    """The example of SciPy's page on `BinomTestResult.proportion_ci`: two-sided at 95 %, so one-sided at 97.5 %."""
+    assert upper_bound(7, 50, 0.975) == pytest.approx(0.26739600249700846, abs=1e-9)
+
+
 @given(st.integers(0, 2_000), st.integers(1, 2_000), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_the_bound_is_that_of_clopper_and_pearson(wrong: int, judged: int, confidence: float) -> None:
     assume(wrong < judged)
@@ -213,19 +218,18 @@ def test_of_those_alike_in_confidence_the_seed_draws() -> None:
 @pytest.mark.parametrize(
     ("sampled", "allowed", "rates"),
     [
-        # ISO 2859-1 (MIL-STD-105E), table X-J-1: single sampling, code letter J
-        (80, 0, {0.000126: 0.99, 0.000641: 0.95, 0.0284: 0.10}),
-        (80, 2, {0.0055: 0.99, 0.0103: 0.95, 0.0333: 0.50, 0.0652: 0.10}),
-        (80, 5, {0.0228: 0.99, 0.0332: 0.95, 0.0706: 0.50, 0.113: 0.10}),
+        # The example outputs of R's package Planesmuestra 0.1, pages f_DR.CO and f_CO.plan (a plan of Dodge and Romig)
+        (125, 2, {0.1: 0.000210835}),
+        (65, 2, {0.012: 0.9564398}),
     ],
 )
 def test_the_chance_to_accept_is_that_of_the_published_operating_characteristic(
     sampled: int, allowed: int, rates: dict[float, float]
 ) -> None:
-    """By the table's error rates, of an endless series: a population of ten million stands for it."""
+    """Published for an endless series: a population of a hundred million stands for it."""
     for rate, chance in rates.items():
-        found = chance_of_at_most(allowed, sampled, round(rate * 10_000_000), 10_000_000)
-        assert found == pytest.approx(chance, abs=0.006)
+        found = chance_of_at_most(allowed, sampled, round(rate * 100_000_000), 100_000_000)
+        assert found == pytest.approx(chance, rel=1e-4)
 
 
 @given(st.integers(1, 400), st.data())

@@ -21,6 +21,8 @@ from rich.console import Console
 from gtplus_cli import batch_commands, review_walk
 from gtplus_cli.caller import Caller
 from gtplus_cli.review_walk import Kept, Links, kept_for, walk
+from gtplus_runtime.labels import Coverage
+from gtplus_runtime.labels.agreement import agreement
 from gtplus_runtime.problems import Refused
 
 SAMPLE = [
@@ -189,13 +191,18 @@ def test_verdicts_on_another_draw_are_kept_apart() -> None:
 # The command
 
 
+BOXES = Path(__file__).parents[1] / "data/labels/boxes.manifest"
+
+
 class Client:
     def __init__(self) -> None:
+        coverage = Coverage([BOXES.read_bytes()], "category", [])
+        self.labels = {"labels": coverage.summary(), "manifest": str(BOXES)}
         self.sent: list[dict[str, Any]] = []
 
     def call(self, route: str, **body: Any) -> Any:
         if route == "batch.sample":
-            return {"round": 1, "seed": "4f2a/1", "method": "simple random", "objects": SAMPLE}
+            return {"round": 1, "seed": "4f2a/1", "method": "simple random", "objects": SAMPLE, **self.labels}
         self.sent.append(body)
         return {"status": "Review submission in progress"}
 
@@ -217,6 +224,34 @@ def test_verdicts_that_were_sent_are_kept_no_longer(
     (sent,) = caller.client.sent  # type: ignore[attr-defined]
     assert (sent["verdicts"], sent["round"], sent["comment"]) == (RIGHT, 1, "well done")
     assert list((tmp_path / "reviews").iterdir()) == []
+
+
+def test_the_review_begins_with_what_the_labels_are_like(
+    caller: Caller, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of real boxes, one of them moved out of its image and one drawn twice; the gold labels are the real ones."""
+    monkeypatch.setenv("COLUMNS", "300")
+    caller.region = "us-east-1"
+    entries = lines(BOXES)
+    entries[0]["category"]["annotations"][0]["left"] += 5000
+    entries[1]["category"]["annotations"].append(entries[1]["category"]["annotations"][0])
+    drawn = tmp_path / "round.manifest"
+    drawn.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    coverage = Coverage([drawn.read_bytes()], "category", [entry["source-ref"] for entry in entries])
+    earlier = Coverage([BOXES.read_bytes()], "category", [entry["source-ref"] for entry in entries])
+    known = coverage.summary() | {"agreement": {"1": agreement(coverage.labels, earlier.labels)}}
+    caller.client.labels = {"labels": known, "manifest": str(drawn)}  # type: ignore[attr-defined]
+    batch_commands.review(caller, "p/b", sample=tmp_path / "sample", gold=str(BOXES))
+    said = capsys.readouterr().out
+    boxes = sum(len(entry["category"]["annotations"]) for entry in entries)
+    f1 = 2 * (boxes - 2) / (2 * boxes - 1)
+    assert "complete: 6 labeled, 0 failed with a reason" in said
+    assert "Bird 100.0%" in said
+    assert "confidence" in said
+    assert "1 × box outside of the image" in said
+    assert "1 × box that is there twice" in said
+    assert f"with round 1: 6 objects in both; boxes F1 {f1:.2f}" in said
+    assert f"with the gold labels: 6 objects in both; boxes F1 {f1:.2f}" in said
 
 
 def test_where_there_is_no_terminal_nothing_is_asked(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

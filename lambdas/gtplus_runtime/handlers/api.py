@@ -239,7 +239,8 @@ def _sample(call: Call) -> dict[str, Any]:
         {**entry, "url": objects.presign(entry["object"]) if entry["object"].startswith("s3://") else None}
         for entry in objects.lines(sample["uri"])
     ]
-    return {"round": head["round"], "seed": sample["seed"], "method": sample["method"], "objects": entries}
+    drawn = {"round": head["round"], "seed": sample["seed"], "method": sample["method"], "objects": entries}
+    return {**drawn, "labels": head["facts"]["labels"], "manifest": head["facts"]["manifest"]}
 
 
 WORK_PAGE = 200

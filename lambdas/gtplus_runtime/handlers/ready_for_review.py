@@ -1,8 +1,12 @@
 """*Ready for review*: read the round's labels, and draw the sample that the reviewers look at."""
 
+from typing import Any
+
 from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.labels import Coverage
+from gtplus_runtime.labels.agreement import agreement
+from gtplus_runtime.objects import Unreadable
 from gtplus_runtime.review import METHODS, draw
 
 
@@ -10,7 +14,8 @@ from gtplus_runtime.review import METHODS, draw
 def handler(batch: Batch) -> None:
     """Count the labels and what is missing, draw the sample with its seed, and write the review set."""
     manifest = batch.facts["manifest"]
-    coverage = Coverage(batch.objects.chunks(manifest), batch.attribute, batch.sources())
+    sources = batch.sources()
+    coverage = Coverage(batch.objects.chunks(manifest), batch.attribute, sources)
     seed = f"{batch.head['uid']}/{batch.round}"
     # A place that an earlier release registered has no method.
     method = batch.place.settings.get("sampleMethod", "random")
@@ -29,7 +34,12 @@ def handler(batch: Batch) -> None:
             "toReview": len(sample),
             "withFeedback": 0,
         },
-        labels={**coverage.summary(), "round": batch.round},
+        labels={
+            **coverage.summary(),
+            "round": batch.round,
+            "agreement": _with_earlier_rounds(batch, coverage, sources),
+        },
+        manifests={**batch.facts.get("manifests", {}), str(batch.round): manifest},
         inputChanges=input_changes(batch.objects, batch.facts["inventory"], batch.place.reads),
         sample={
             "uri": uri,
@@ -40,3 +50,18 @@ def handler(batch: Batch) -> None:
             "seed": seed,
         },
     )
+
+
+def _with_earlier_rounds(batch: Batch, coverage: Coverage, sources: list[str]) -> dict[str, Any]:
+    """How far the labels agree with those of each earlier round, as far as these are still there."""
+    found = {}
+    for number, manifest in batch.facts.get("manifests", {}).items():
+        # Two rounds in one place: the earlier labels were written over.
+        if int(number) < batch.round and manifest != batch.facts["manifest"]:
+            try:
+                earlier = Coverage(batch.objects.chunks(manifest), batch.attribute, sources)
+            except Unreadable:
+                found[number] = {"unreadable": manifest}
+            else:
+                found[number] = agreement(coverage.labels, earlier.labels)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from gtplus_runtime.json_lines import lines_of
+from gtplus_runtime.labels.checks import check_label
 from gtplus_runtime.labels.model import Label
 from gtplus_runtime.labels.reading import read_label
 from gtplus_runtime.labels.statistics import Statistics
@@ -121,10 +122,10 @@ class Coverage:
         return [f"{what}: {count}" for count, what in found if count]
 
     def statistics(self) -> Statistics:
-        """Counts over the objects' labels."""
+        """Counts over the objects' labels; among the defects are boxes and spans that cannot be right."""
         statistics = Statistics()
         for label in self.labels.values():
-            statistics.add(label)
+            statistics.add(label._replace(defects=tuple(check_label(label))))
         return statistics
 
     def summary(self) -> dict[str, Any]:
