@@ -477,9 +477,11 @@ def test_a_sample_is_shown_with_links_while_it_can_be_reviewed(world: World) -> 
     uri = "s3://data/labels/digits/gtplus/round-1/sample.jsonl"
     world.s3.files[uri] = [{"object": "s3://data/raw/1", "label": 1}, {"object": "inline", "label": 2}]
     sample = {"uri": uri, "round": 1, "seed": "s", "method": "simple random"}
-    world.put("Ready for review", sample=sample)
+    labels, manifest = {"labeled": 2, "problems": [], "round": 1}, "s3://data/labels/digits/output.manifest"
+    world.put("Ready for review", sample=sample, labels=labels, manifest=manifest)
     code, answer = world.call(f"GET /review/{BATCH}/sample")
     assert code == 200
+    assert (answer["labels"], answer["manifest"]) == (labels, manifest)
     assert [entry["url"] for entry in answer["objects"]] == ["https://signed/s3://data/raw/1", None]
     for status, kept in (("Accepted", sample), ("Ready for review", {**sample, "round": 2})):
         world.put(status, sample=kept)

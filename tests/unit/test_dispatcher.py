@@ -22,6 +22,9 @@ class Table:
         at = "2026-11-25T01:11:41.000000Z"
         return {"seq": 5, "status": "Ready for review", "before": "In progress", "round": 1, "at": at, "actor": actor}
 
+    def head(self, key: Key) -> dict[str, Any] | None:
+        return {"objects": {"total": 40}}
+
     def reminder(self, key: Key, sk: str) -> dict[str, Any] | None:
         assert (key, sk) == (KEY, REMINDED)
         since, at = "2026-11-25T01:11:41.000000Z", "2026-11-29T01:11:41.000000Z"

@@ -69,6 +69,7 @@ def s3() -> S3:
 
 @pytest.fixture
 def table(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Table:
+    monkeypatch.setenv("GTPLUS_WORKSPACE", "labeling")
     sha256 = Coverage([MANIFEST], "label", ["s3://data/raw/1"]).sha256
     made = Table(
         {

@@ -25,6 +25,7 @@ from gtplus_runtime.forms import check_form, check_name, parse_body
 from gtplus_runtime.handling import round_manifest, store
 from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, ProjectStatus
 from gtplus_runtime.log import log
+from gtplus_runtime.metrics import count_completed
 from gtplus_runtime.objects import Objects
 from gtplus_runtime.places import OURS, Limits, Place, check_output, find_place
 from gtplus_runtime.problems import Problem, Refused, counted, shown
@@ -154,6 +155,7 @@ def _answer(call: Call) -> dict[str, Any]:
     target = data.pop("status", None) or call.route.target or ""
     command = Command(call.route.name, call.actor, aws.timestamp(), target, data, correlation=call.request)
     decide: Callable[[dict[str, Any] | None], list[Any]]
+    objects: dict[str, int] = {}
     if call.key.batch is None:
 
         def decide(head: dict[str, Any] | None) -> list[Any]:
@@ -164,6 +166,7 @@ def _answer(call: Call) -> dict[str, Any]:
         def decide(head: dict[str, Any] | None) -> list[Any]:
             if call.route.name == "batch.create":
                 refuse_batches(call.store.head(Key(call.key.project)))
+            objects.update((head or {}).get("objects", {}))
             return decide_batch(head, command, settings)
 
     created = call.route.name == "batch.create"
@@ -176,6 +179,8 @@ def _answer(call: Call) -> dict[str, Any]:
         require_project=TAKES_BATCHES if created else (),
         claim_output=data["output"] if created else None,
     )
+    if call.route.name == "batch.report":
+        count_completed(call.key, head["round"], objects, head["objects"])
     return public(head)
 
 
@@ -398,7 +403,10 @@ def _progress(call: Call, mark: str) -> dict[str, Any] | None:
     if call.body.get("round", head["round"]) != head["round"]:
         return None
     _check_counts(head, counts)
-    return call.store.progress(call.key, head, counts, aws.timestamp(), call.command_key, mark)
+    after = call.store.progress(call.key, head, counts, aws.timestamp(), call.command_key, mark)
+    if after is not None:
+        count_completed(call.key, head["round"], head["objects"], after["objects"])
+    return after
 
 
 def _check_counts(head: Mapping[str, Any], counts: Mapping[str, int]) -> None:

@@ -24,6 +24,7 @@ from gtplus_runtime import aws, outbound
 from gtplus_runtime.handling import store
 from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.log import log
+from gtplus_runtime.metrics import count_change
 from gtplus_runtime.protocol import Following, execution_name, what_to_do
 from gtplus_runtime.store import BUS, EVENT, EVERYBODY, HEAD, REMINDER, RETELL, TOPIC, Key, Store
 
@@ -51,9 +52,17 @@ def _follow(table: Store, pk: str, sk: str, what: str) -> None:
         _wake(table, key)
     elif sk.startswith((EVENT, REMINDER)) and what == "INSERT":
         _tell_item(table, key, sk, EVERYBODY)
+        if sk.startswith(EVENT) and key.batch is not None:
+            _count(table, key, int(sk.removeprefix(EVENT)))
     elif sk.startswith(RETELL):
         to, item = sk.removeprefix(RETELL).split("#", 1)
         _tell_item(table, key, item, to)
+
+
+def _count(table: Store, key: Key, seq: int) -> None:
+    event, head = table.event(key, seq), table.head(key)
+    if event is not None and head is not None:
+        count_change(key, event, table.event(key, seq - 1), head["objects"].get("total", 0))
 
 
 def _tell_item(table: Store, key: Key, sk: str, to: str) -> None:

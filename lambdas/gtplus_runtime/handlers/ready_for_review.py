@@ -6,6 +6,7 @@ from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handling import Batch, on_status
 from gtplus_runtime.labels import Coverage
 from gtplus_runtime.labels.agreement import agreement
+from gtplus_runtime.metrics import count_completed
 from gtplus_runtime.objects import Unreadable
 from gtplus_runtime.review import METHODS, draw
 
@@ -27,13 +28,14 @@ def handler(batch: Batch) -> None:
         for label, weight in sample
     ]
     uri = batch.objects.write_lines(batch.round_file("sample.jsonl"), entries)
+    counts = {
+        "completed": len(labeled),
+        "failed": coverage.failed,
+        "toReview": len(sample),
+        "withFeedback": 0,
+    }
     batch.note(
-        {
-            "completed": len(labeled),
-            "failed": coverage.failed,
-            "toReview": len(sample),
-            "withFeedback": 0,
-        },
+        counts,
         labels={
             **coverage.summary(),
             "round": batch.round,
@@ -50,6 +52,7 @@ def handler(batch: Batch) -> None:
             "seed": seed,
         },
     )
+    count_completed(batch.key, batch.round, batch.head.get("objects", {}), counts)
 
 
 def _with_earlier_rounds(batch: Batch, coverage: Coverage, sources: list[str]) -> dict[str, Any]:
