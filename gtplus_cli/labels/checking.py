@@ -151,7 +151,7 @@ class _Check:
         for label in line.labels:
             self._found.statistics[label.attribute].add(label)
             if label.failure == "":
-                self.say("object without a label", place, label.source)
+                self.say("object without a label", place, f"{label.source}: nothing under {label.attribute}")
             for defect in check_label(label, self._overlap):
                 self.say(defect.kind, f"{place}, {label.attribute}", defect.detail)
         if not line.labels:

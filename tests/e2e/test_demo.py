@@ -84,9 +84,9 @@ def test_the_first_round_is_rejected_on_the_samples_evidence_and_the_rework_is_d
 
 
 def test_the_main_job_on_images_of_ones_own_with_the_labels_of_a_manifest(app: Path) -> None:
-    manifest = ROOT / "tests" / "data" / "coral-output.manifest"
-    lines = [json.loads(line) for line in manifest.read_bytes().splitlines()[:12]]
-    images = app / "corals"
+    manifest = ROOT / "tests" / "data" / "labels" / "classes.manifest"
+    lines = [json.loads(line) for line in manifest.read_bytes().splitlines()[:8]]
+    images = app / "vehicles"
     images.mkdir()
     for number, line in enumerate(lines):
         Image.new("RGB", (300, 200), (20 * number, 90, 120)).save(images / line["source-ref"].rpartition("/")[2])
@@ -97,8 +97,8 @@ def test_the_main_job_on_images_of_ones_own_with_the_labels_of_a_manifest(app: P
     assert rates == {"round 1": 75.0, "round 2": 100.0, "delivered": 100.0}
     assert "whose labels are replayed" in output
     delivered = [json.loads(line) for line in (app / "demo-output" / "labels" / "output.manifest").open()]
-    truth = {line["source-ref"].rpartition("/")[2]: line["test-label-dianthus"] for line in lines}
-    assert {line["source-ref"].rpartition("/")[2]: line["test-label-dianthus"] for line in delivered} == truth
+    truth = {line["source-ref"].rpartition("/")[2]: line["vehicle-labeling-demo"] for line in lines}
+    assert {line["source-ref"].rpartition("/")[2]: line["vehicle-labeling-demo"] for line in delivered} == truth
     assert (app / "demo-output" / "sample.png").read_bytes().startswith(b"\x89PNG")
     assert processes_of(app) == []
 
@@ -107,7 +107,7 @@ def test_the_main_job_on_images_of_ones_own_with_the_labels_of_a_manifest(app: P
     ("arguments", "words"),
     [
         (["--images", "nowhere"], "is a folder"),
-        (["--manifest", str(ROOT / "tests" / "data" / "coral-output.manifest")], "goes with --images"),
+        (["--manifest", str(ROOT / "tests" / "data" / "labels" / "classes.manifest")], "goes with --images"),
     ],
 )
 def test_a_demo_that_cannot_be_is_refused_before_anything_starts(app: Path, arguments: list[str], words: str) -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from gtplus_runtime.labels import CLASSES_SHOWN, Coverage, read_label
 
 # Written by Ground Truth itself, in March 2019; read here by other means than the ones tested.
-CORAL = (Path(__file__).parents[1] / "data" / "coral-output.manifest").read_bytes()
-CORAL_SOURCES = [match.decode() for match in re.findall(rb'"source-ref":"([^"]+)"', CORAL)]
-CORAL_ATTRIBUTE = "test-label-dianthus"
+VEHICLES = (Path(__file__).parents[1] / "data" / "labels" / "classes.manifest").read_bytes()
+VEHICLES_SOURCES = [match.decode() for match in re.findall(rb'"source-ref":"([^"]+)"', VEHICLES)]
+VEHICLES_ATTRIBUTE = "vehicle-labeling-demo"
 
 CATS = {"type": "groundtruth/object-detection", "class-map": {"0": "Cat", "1": "Dog"}}
 
@@ -37,70 +37,70 @@ def coverage(*entries: dict[str, Any] | bytes, objects: int = 2) -> Coverage:
 
 
 def test_a_real_output_of_ground_truth_is_read_to_the_last_label() -> None:
-    read = Coverage([CORAL], CORAL_ATTRIBUTE, CORAL_SOURCES)
-    counted = Counter(match.decode() for match in re.findall(rb'"class-name":"([^"]+)"', CORAL))
-    assert counted == {"Definitely yes": 58, "Probably yes": 111, "Probably no": 18, "Definitely no": 42}
-    confidences = sorted(float(match) for match in re.findall(rb'"confidence":([0-9.]+)', CORAL))
-    dates = sorted(match.decode() for match in re.findall(rb'"creation-date":"([^"]+)"', CORAL))
+    read = Coverage([VEHICLES], VEHICLES_ATTRIBUTE, VEHICLES_SOURCES)
+    counted = Counter(match.decode() for match in re.findall(rb'"class-name":"([^"]+)"', VEHICLES))
+    assert counted == {"Helicopter": 2, "Ferry": 2, "Airplane": 3, "Car": 1, "Motorbike": 2}
+    confidences = sorted(float(match) for match in re.findall(rb'"confidence":([0-9.]+)', VEHICLES))
+    dates = sorted(match.decode() for match in re.findall(rb'"creation-date":"([^"]+)"', VEHICLES))
     assert read.summary() == {
-        "labeled": 229,
+        "labeled": 10,
         "failed": 0,
         "unlabeled": 0,
         "missing": 0,
-        "annotations": 229,
+        "annotations": 10,
         "withoutAnnotations": 0,
         "classes": dict(sorted(counted.items())),
-        "types": {"groundtruth/image-classification": 229},
+        "types": {"groundtruth/image-classification": 10},
         "unknownTypes": {},
-        "human": 229,
+        "human": 10,
         "confidence": {
-            "count": 229,
+            "count": 10,
             "min": confidences[0],
-            "p05": confidences[11],
-            "p25": confidences[57],
-            "median": confidences[114],
-            "p75": confidences[171],
+            "p05": confidences[0],
+            "p25": confidences[2],
+            "median": confidences[4],
+            "p75": confidences[7],
             "max": confidences[-1],
         },
         "created": [dates[0], dates[-1]],
         "defects": {},
         "problems": [],
-        "sha256": "cbf795f712913d42d277284530f67bdf6d3bfd7dda274476063f79383154dbd6",
+        "sha256": "c82b5ce8bd026872c7738cb6ec1e44b95a6c0956ab9f3c2e0bd1566b43d690b1",
     }
 
 
 def test_a_real_output_keeps_values_and_confidences() -> None:
-    read = Coverage([CORAL], CORAL_ATTRIBUTE, CORAL_SOURCES)
-    values = re.findall(rb'"test-label-dianthus":(\d+)', CORAL)
+    read = Coverage([VEHICLES], VEHICLES_ATTRIBUTE, VEHICLES_SOURCES)
+    values = re.findall(rb'"vehicle-labeling-demo":(\d+)', VEHICLES)
     assert Counter(label.value for label in read.labeled) == Counter(int(value) for value in values)
     confidences = [label.confidence for label in read.labeled if label.confidence is not None]
-    assert len(confidences) == 229
-    assert round(sum(confidences), 2) == 197.64
-    assert min(confidences) == 0.49
-    label = read.labels["s3://labeled-coral-images/835711.jpg"]
-    assert (label.value, label.name, label.confidence, label.failure) == (3, "Definitely no", 0.94, None)
+    assert len(confidences) == 10
+    assert round(sum(confidences), 2) == 8.53
+    assert min(confidences) == 0.5
+    label = read.labels["s3://sagemaker-us-east-1-517095012385/ground-truth-demo/images/image_0007.jpeg"]
+    assert (label.value, label.name, label.confidence, label.failure) == (3, "Helicopter", 0.95, None)
 
 
 def test_a_real_output_under_another_attribute_has_no_label() -> None:
-    read = Coverage([CORAL], "label", CORAL_SOURCES)
+    read = Coverage([VEHICLES], "label", VEHICLES_SOURCES)
     assert (len(read.labeled), read.failed) == (0, 0)
-    assert read.problems() == ["lines with neither the label nor a failure-reason: 229"]
+    assert read.problems() == ["lines with neither the label nor a failure-reason: 10"]
 
 
-@given(st.lists(st.integers(0, len(CORAL)), max_size=10).map(sorted))
+@given(st.lists(st.integers(0, len(VEHICLES)), max_size=10).map(sorted))
 def test_a_real_output_is_read_alike_in_any_pieces(cuts: list[int]) -> None:
-    edges = [0, *cuts, len(CORAL)]
-    pieces = [CORAL[start:end] for start, end in zip(edges, edges[1:], strict=False)]  # noqa: RUF007
-    whole = Coverage([CORAL], CORAL_ATTRIBUTE, CORAL_SOURCES)
-    read = Coverage(pieces, CORAL_ATTRIBUTE, CORAL_SOURCES)
+    edges = [0, *cuts, len(VEHICLES)]
+    pieces = [VEHICLES[start:end] for start, end in zip(edges, edges[1:], strict=False)]  # noqa: RUF007
+    whole = Coverage([VEHICLES], VEHICLES_ATTRIBUTE, VEHICLES_SOURCES)
+    read = Coverage(pieces, VEHICLES_ATTRIBUTE, VEHICLES_SOURCES)
     assert (read.labels, read.summary()) == (whole.labels, whole.summary())
 
 
 def test_a_real_output_cut_off_in_the_middle_is_not_complete() -> None:
-    half = CORAL[: len(CORAL) // 2]
+    half = VEHICLES[: len(VEHICLES) // 2 + 50]
     whole_lines = half.count(b"\n")
-    assert Coverage([half], CORAL_ATTRIBUTE, CORAL_SOURCES).problems() == [
-        f"objects without a line: {229 - whole_lines}",
+    assert Coverage([half], VEHICLES_ATTRIBUTE, VEHICLES_SOURCES).problems() == [
+        f"objects without a line: {10 - whole_lines}",
         "lines that are no JSON objects with a source: 1",
     ]
 

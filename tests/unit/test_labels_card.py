@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from gtplus_runtime.labels import Annotation, Kind, Label, Statistics, labels_of, read_line
 from gtplus_runtime.labels.card import CLASSES_LISTED, dataset_card
 
-CORAL = Path(__file__).parents[1] / "data" / "coral-output.manifest"
+VEHICLES = Path(__file__).parents[1] / "data" / "labels" / "classes.manifest"
 
 
-def coral() -> dict[str, Any]:
+def vehicles() -> dict[str, Any]:
     statistics = Statistics()
-    for line in CORAL.read_bytes().splitlines():
+    for line in VEHICLES.read_bytes().splitlines():
         entry = read_line(line)
         assert isinstance(entry, dict)
         for label in labels_of(entry):
@@ -24,11 +24,11 @@ def coral() -> dict[str, Any]:
 
 
 SUMMARY: dict[str, Any] = {
-    "project": "reefs",
-    "batch": "coral-001",
-    "input": "s3://reefs/raw/",
-    "manifest": "s3://reefs/labels/output.manifest",
-    "labelAttribute": "test-label-dianthus",
+    "project": "traffic",
+    "batch": "vehicles-001",
+    "input": "s3://traffic/raw/",
+    "manifest": "s3://traffic/labels/output.manifest",
+    "labelAttribute": "vehicle-labeling-demo",
     "objects": {"total": 230, "completed": 229, "failed": 1},
     "rounds": 2,
     "review": {"sampled": 50, "wrong": 1, "atMost": 0.0914, "confidence": 0.95},
@@ -39,24 +39,24 @@ SUMMARY: dict[str, Any] = {
 
 
 def test_the_card_tells_counts_classes_quality_origin_and_history() -> None:
-    card = dataset_card({**SUMMARY, "labels": coral()})
-    assert card.startswith("# reefs/coral-001\n")
+    card = dataset_card({**SUMMARY, "labels": vehicles()})
+    assert card.startswith("# traffic/vehicles-001\n")
     assert "| objects | 230 |" in card
-    assert "| Definitely yes | 58 | 25.3% |" in card
+    assert "| Airplane | 3 | 30.0% |" in card
     assert "1 of 50 reviewed labels were wrong: with 95% confidence at most 9.1% of all are" in card
-    assert "| labels | s3://reefs/labels/output.manifest |" in card
+    assert "| labels | s3://traffic/labels/output.manifest |" in card
     assert "| SHA-256 of the labels | cbf795 |" in card
     assert "| rounds | 2 |" in card
     assert "| 2026-11-25 01:02:03 | Request submitted | 1 | rosa |" in card
-    created = re.findall(rb'"creation-date":"([^"]+)"', CORAL.read_bytes())
+    created = re.findall(rb'"creation-date":"([^"]+)"', VEHICLES.read_bytes())
     assert f"| labels created | {min(created).decode()} to {max(created).decode()} |" in card
 
 
 def test_labels_that_nobody_reviewed_are_said_to_be_so() -> None:
-    card = dataset_card({"labels": coral()})
+    card = dataset_card({"labels": vehicles()})
     assert "Not reviewed: nothing is known of the share of wrong labels." in card
     assert card.startswith("# Labels\n")
-    assert "| objects | 229 |" in card
+    assert "| objects | 10 |" in card
 
 
 def test_objects_are_those_with_a_label_those_that_failed_and_those_with_neither() -> None:

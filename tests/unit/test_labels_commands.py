@@ -124,12 +124,12 @@ def test_a_named_attribute_is_checked_alone(gtplus: Any, tmp_path: Path) -> None
 
 
 def test_stats_tell_types_counts_classes_and_confidence(gtplus: Any) -> None:
-    code, out, _ = gtplus(f"stats {DATA.parent / 'coral-output.manifest'}")
+    code, out, _ = gtplus(f"stats {DATA / 'classes.manifest'}")
     assert code == 0
-    assert "test-label-dianthus  groundtruth/image-classification (229)" in out
-    assert "229 labeled, 229 annotations" in out
+    assert "vehicle-labeling-demo  groundtruth/image-classification (10)" in out
+    assert "10 labeled, 10 annotations" in out
     rows = [line.split() for line in out.splitlines()]
-    assert ["Probably", "yes", "111", "111", "48.5%"] in rows
+    assert ["Airplane", "3", "3", "30.0%"] in rows
 
 
 def test_stats_of_a_chain_are_told_by_attribute(gtplus: Any) -> None:
@@ -283,3 +283,12 @@ def test_a_sequence_file_that_is_missing_is_told(gtplus: Any, tmp_path: Path) ->
     (tmp_path / "video").write_text(line)
     code, _, error = gtplus("check video --follow")
     assert (code, "sequence file that cannot be read" in error) == (1, True)
+
+
+def test_a_label_that_stands_under_another_name_than_its_metadata_is_told_so(gtplus: Any) -> None:
+    """Made by hand after a public manifest: the label is under `normal`, its metadata under `auto-label-metadata`."""
+    metadata = {"class-name": "anomaly", "type": "groundtruth/image-classification", "human-annotated": "yes"}
+    Path("m").write_text(lines({"source-ref": "s3://b/1.jpg", "normal": 0, "auto-label-metadata": metadata}))
+    code, _, errors = gtplus("check m")
+    assert code == 1
+    assert "nothing under auto-label" in " ".join(errors.split())

@@ -15,7 +15,7 @@ from gtplus_cli.simulation.workorder import Item, WorkOrder, output_manifest
 from gtplus_runtime.labels import read_label
 from gtplus_runtime.problems import Problem, Refused
 
-CORAL = Path(__file__).parents[1] / "data" / "coral-output.manifest"
+VEHICLES = Path(__file__).parents[1] / "data" / "labels" / "classes.manifest"
 
 
 def folder(root: Path, *names: str) -> Path:
@@ -64,27 +64,27 @@ def test_images_of_which_nothing_is_known_get_a_placeholder_and_the_page_says_so
 
 
 def test_the_labels_of_a_real_manifest_are_replayed_to_the_letter(tmp_path: Path) -> None:
-    lines = [json.loads(line) for line in CORAL.read_bytes().splitlines()[:10]]
+    lines = [json.loads(line) for line in VEHICLES.read_bytes().splitlines()]
     files = [line["source-ref"].rpartition("/")[2] for line in lines]
-    material = own(folder(tmp_path, *files, "unknown.jpg"), CORAL)
-    assert material.attribute == "test-label-dianthus"
+    material = own(folder(tmp_path, *files, "unknown.jpg"), VEHICLES)
+    assert material.attribute == "vehicle-labeling-demo"
     assert "1 images have none there" in material.truth
     out = {json.loads(line)["source-ref"].rpartition("/")[2]: json.loads(line) for line in rounds(material)}
     for file, line in zip(files, lines, strict=True):
-        assert out[file]["test-label-dianthus"] == line["test-label-dianthus"]
-        metadata = out[file]["test-label-dianthus-metadata"]
-        assert metadata["class-name"] == line["test-label-dianthus-metadata"]["class-name"]
+        assert out[file]["vehicle-labeling-demo"] == line["vehicle-labeling-demo"]
+        metadata = out[file]["vehicle-labeling-demo-metadata"]
+        assert metadata["class-name"] == line["vehicle-labeling-demo-metadata"]["class-name"]
         assert metadata["job-name"].startswith("simulated/")
-    assert out["unknown.jpg"]["test-label-dianthus-metadata"]["failure-reason"] == "no label in the manifest"
+    assert out["unknown.jpg"]["vehicle-labeling-demo-metadata"]["failure-reason"] == "no label in the manifest"
     accuracy = measure(rounds(material), material.attribute, material.answers)
     assert (accuracy.objects, accuracy.correct, accuracy.unlabeled) == (10, 10, 0)
 
 
 def test_errors_are_other_objects_labels_and_a_rework_has_none(tmp_path: Path) -> None:
-    files = [json.loads(line)["source-ref"].rpartition("/")[2] for line in CORAL.read_bytes().splitlines()[:20]]
-    material = own(folder(tmp_path, *files), CORAL, rate=0.25)
+    files = [json.loads(line)["source-ref"].rpartition("/")[2] for line in VEHICLES.read_bytes().splitlines()[:8]]
+    material = own(folder(tmp_path, *files), VEHICLES, rate=0.25)
     accuracy = measure(rounds(material), material.attribute, material.answers)
-    assert (accuracy.objects, accuracy.correct) == (20, 15)
+    assert (accuracy.objects, accuracy.correct) == (8, 6)
     assert rounds(material) == rounds(material)
     assert measure(rounds(material, with_care=True), material.attribute, material.answers).share == 1
 
