@@ -32,6 +32,7 @@ class LabelingStack(cdk.Stack):
         workspace.grant_operate(approver)
         workspace.grant_redrive(approver)
         workspace.grant_notify(approver)
+        workspace.grant_team(approver)
         for project, name in ((signs, "StreetSigns"), (faces, "Faces")):
             requester = self.role(f"{name}Requester")
             project.grant_request(requester)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from gtplus_runtime.problems import Problem, Refused
 
@@ -17,7 +18,7 @@ def read_place(session: boto3.Session, workspace: str, project: str) -> dict[str
         project: the project's id.
 
     Raises:
-        Refused: no such project is deployed.
+        Refused: no such project is deployed, or the caller may not read it.
     """
     ssm = session.client("ssm")
     name = f"/gtplus/{workspace}/projects/{project}"
@@ -26,5 +27,15 @@ def read_place(session: boto3.Session, workspace: str, project: str) -> dict[str
     except ssm.exceptions.ParameterNotFound:
         problem = Problem("PROJECT", "its construct must be deployed", name, "look at gtplus project list")
         raise Refused(404, f"no project {project!r} is deployed in workspace {workspace!r}", [problem]) from None
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        problem = Problem(
+            name,
+            "may be read by you",
+            "ssm:GetParameter",
+            "get a right that reads it, such as workspace.grant_team(role)",
+        )
+        raise Refused(403, f"you may not read where project {project!r} lies", [problem]) from None
     place: dict[str, Any] = json.loads(value)
     return place

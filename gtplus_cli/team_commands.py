@@ -46,7 +46,7 @@ def list_(caller: Caller, project: _Project) -> None:
 
 @command(app)
 def check(caller: Caller, project: _Project) -> None:
-    """Check that the user pool and the groups of the project are there, and that the pool is set as it must be."""
+    """Check that the user pool, its app client and the project's groups are there, and set as they must be."""
     _team(caller, project).check()
     caller.show({"ready": True}, lambda out: out.print(f"the team of {project} is ready"))
 
@@ -65,8 +65,9 @@ def remove(
 
 
 def _team(caller: Caller, project: str) -> Team:
+    facts = caller.client.facts  # first, so that a workspace that is missing is told as such
     place = read_place(caller.session, caller.workspace, project)
-    return Team(caller.session, caller.client.facts["userPool"], project, place["groups"])
+    return Team(caller.session, facts["userPool"], facts.get("userPoolClient"), project, place["groups"])
 
 
 def _duty(text: str) -> Duty:

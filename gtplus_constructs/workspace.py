@@ -131,6 +131,7 @@ class LabelingWorkspace(Construct):
                     "topicLetters": self.letters["topic"].queue_arn,
                     "letters": {hop: queue.queue_url for hop, queue in self.letters.items()},
                     "userPool": self.directory.user_pool.user_pool_id,
+                    "userPoolClient": self.directory.client.user_pool_client_id,
                 },
             ),
             description=f"The labeling workspace {name}",
@@ -193,6 +194,31 @@ class LabelingWorkspace(Construct):
             resource_arns=changed,
         )
         return subscribe.combine(change).combine(self._find(grantee))
+
+    def grant_team(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a principal invite, list, remove and check the people of every project: `gtplus team`.
+
+        IAM knows pools and no groups, so who holds it can give anybody any duty of the pool, that of operators too.
+        """
+        people = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=[
+                "cognito-idp:AdminAddUserToGroup",
+                "cognito-idp:AdminCreateUser",
+                "cognito-idp:AdminRemoveUserFromGroup",
+                "cognito-idp:DescribeUserPool",
+                "cognito-idp:DescribeUserPoolClient",
+                "cognito-idp:GetGroup",
+                "cognito-idp:ListUsers",
+                "cognito-idp:ListUsersInGroup",
+            ],
+            resource_arns=[self.directory.user_pool.user_pool_arn],
+        )
+        places = Stack.of(self).format_arn(
+            service="ssm", resource="parameter", resource_name=f"{self.projects_path[1:]}/*"
+        )
+        place = iam.Grant.add_to_principal(grantee=grantee, actions=["ssm:GetParameter"], resource_arns=[places])
+        return people.combine(place).combine(self._find(grantee))
 
     def on_status(
         self,

@@ -164,6 +164,11 @@ PEOPLE = [
     Fault("a reviewer writes the table", _DUTY, allow("the reviewer", "dynamodb:UpdateItem", "the table")),
     Fault("an uploader deletes", _UPLOADS, allow("the uploader", "s3:DeleteObject", "the bucket/raw/*")),
     Fault("an uploader writes labels", _UPLOADS, allow("the uploader", "s3:PutObject", "the bucket/labels/*")),
+    Fault(
+        "who invites sets passwords",
+        "Who invites changes the people of the pool, and neither the pool nor anything else",
+        allow("the inviter", "cognito-idp:AdminSetUserPassword", "the user pool"),
+    ),
     Fault("an operator does everything", _RIGHTS, allow("the operator", "*", "*")),
     Fault(
         "people sign up themselves",

@@ -59,6 +59,10 @@ TOWN: dict[str, set[str]] = {
     | {f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")}
     | {"sqs:SendMessage", "sns:Subscribe", "sns:Unsubscribe"}
     | {"sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes"},
+    "the inviter": {"ssm:GetParameter"}
+    | {f"cognito-idp:Admin{name}" for name in ("CreateUser", "AddUserToGroup", "RemoveUserFromGroup")}
+    | {f"cognito-idp:{name}" for name in ("DescribeUserPool", "DescribeUserPoolClient", "GetGroup")}
+    | {"cognito-idp:ListUsers", "cognito-idp:ListUsersInGroup"},
     "the vendor's data role": SERVICE_ACTIONS | KEY,
     "the vendor's reporting role": CALL,
     "the vendor's runtime role": DATA | KEY,
@@ -133,6 +137,7 @@ def _trust(world: World, word: str) -> list[tuple[str, str, Any]]:
         "the neighbour": of_service,
         "the operator": [("AWS", f"arn:aws:iam::{ACCOUNT}:root", {})],
         "the mender": [("AWS", f"arn:aws:iam::{ACCOUNT}:root", {})],
+        "the inviter": [("AWS", f"arn:aws:iam::{ACCOUNT}:root", {})],
     }
     people = dict.fromkeys(("the uploader", "the requester", "the reviewer", "the reporter"), special["the operator"])
     return (special | people).get(word, [("Service", "lambda.amazonaws.com", {})])
@@ -293,6 +298,7 @@ def _of_town(world: World, word: str) -> set[str]:
             world.arn("the dead letters"),
         }
         | {world.arn(f"the {whose} dead letters") for whose in ("dispatcher's", "reconciler's", "rules'", "topic's")},
+        "the inviter": {_WORKSPACE, _WORKSPACE.replace("/workspace", "/projects/*"), world.arn("the user pool")},
         "the operator": {_WORKSPACE, *_calls(world, "operate/*")},
         "the vendor's reporting role": {_WORKSPACE, *_calls(world, *_PROJECT.format("report", "vendor").split())},
     }

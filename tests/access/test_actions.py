@@ -80,6 +80,7 @@ LIKE = {
     "sns:Unsubscribe": "sns:ListSubscriptionsByTopic",
 }
 DEFAULT = {
+    "cognito-idp": (("the user pool", ""),),
     "dynamodb": (("the table", ""),),
     "sqs": (("the queue", ""),),
     "xray": (("everything", ""),),

@@ -99,6 +99,7 @@ class Town:
     vendor: LabelingProject
     operator: iam.Role
     mender: iam.Role
+    inviter: iam.Role
     places: dict[str, Place] = field(default_factory=dict)
 
     def warnings(self, id: str) -> list[str]:
@@ -131,7 +132,9 @@ def build(outdir: Path, flags: Mapping[str, Any], *, revoked: bool = False, plac
     mender = person(stack, "Mender")
     workspace.grant_redrive(mender)
     workspace.grant_notify(mender)
-    town = Town(stack, workspace, vendor, operator, mender)
+    inviter = person(stack, "Inviter")
+    workspace.grant_team(inviter)
+    town = Town(stack, workspace, vendor, operator, mender, inviter)
     for number, kind in enumerate(places):
         town.places[kind] = _settle(town, kind, f"Signs{number or ''}")
         if revoked:

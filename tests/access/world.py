@@ -108,6 +108,7 @@ def names_of(town: Town) -> Names:
         "the API": name(workspace, "Api", "Role"),
         "the operator": name(town.operator),
         "the mender": name(town.mender),
+        "the inviter": name(town.inviter),
         "the vendor's data role": name(vendor.data_access, "Role"),
         "the vendor's reporting role": name(vendor.reporting_role),
         "the vendor's runtime role": name(vendor.runtime_role),
@@ -122,6 +123,7 @@ def names_of(town: Town) -> Names:
         "the rules' dead letters": name(workspace, "RuleDeadLetters"),
         "the topic's dead letters": name(workspace, "TopicDeadLetters"),
         "the alarm topic": name(workspace, "AlarmTopic"),
+        "the user pool": name(workspace.directory.user_pool),  # type: ignore[arg-type]
         "the rule": name(workflow, "ManifestWritten"),
         "the bus": name(workspace.bus),
         "the topic": name(workspace.topic),

@@ -31,6 +31,20 @@ def gtplus(
     )
 
 
+def test_the_team_is_checked_with_the_right_to_it_which_is_named_to_who_lacks_it(world: World) -> None:
+    ready = gtplus(world, "team", "check", PROJECT, profile="approver")
+    assert (ready.returncode, ready.stdout) == (0, f"the team of {PROJECT} is ready\n"), ready.stderr
+    missing = gtplus(world, "team", "list", "nowhere", profile="approver")
+    assert missing.returncode == 1
+    assert "no project 'nowhere' is deployed" in missing.stderr
+    refused = gtplus(world, "team", "list", PROJECT, profile="reviewer")
+    assert refused.returncode == 1
+    assert "workspace.grant_team(role)" in refused.stderr
+    elsewhere = gtplus(world, "team", "list", PROJECT, "--workspace", "elsewhere", profile="approver")
+    assert elsewhere.returncode == 3
+    assert "no workspace 'elsewhere'" in elsewhere.stderr
+
+
 def test_a_batch_from_create_to_accept_by_the_command_line(world: World, tmp_path: Path) -> None:
     bucket = world.buckets[PROJECT]
     for number in range(3):

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.xdist_group("batches")
 
 def team_of(world: World, project: str) -> Team:
     """The team of a project, as an administrator sees it."""
-    return Team(world.root, world.facts["userPool"], project, read_place(world.root, "labeling", project)["groups"])
+    groups = read_place(world.root, "labeling", project)["groups"]
+    return Team(world.root, world.facts["userPool"], world.facts["userPoolClient"], project, groups)
 
 
 @pytest.fixture
@@ -82,10 +83,10 @@ def test_a_pool_that_is_ready_passes_and_one_without_domain_and_groups_is_told_a
     groups = read_place(world.root, "labeling", PROJECT)["groups"]
     try:
         with pytest.raises(Refused) as refusal:
-            Team(world.root, bare, PROJECT, groups).check()
+            Team(world.root, bare, "none", PROJECT, groups).check()
     finally:
         cognito.delete_user_pool(UserPoolId=bare)
     wrong = [problem.place for problem in refusal.value.problems]
-    assert wrong == ["domain", "MFA", "self sign-up", *(f"group of {duty}" for duty in groups)]
+    assert wrong == ["domain", "MFA", "self sign-up", "app client", *(f"group of {duty}" for duty in groups)]
     with pytest.raises(Refused, match="has no user pool"):
-        Team(world.root, bare, PROJECT, groups).check()
+        Team(world.root, bare, "none", PROJECT, groups).check()
