@@ -1,11 +1,13 @@
 """`gtplus labels`: check, count, convert and describe manifests of labels."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gtplus_cli.caller import Caller, command
@@ -128,15 +130,17 @@ def convert(
     if of != "manifest":
         _import(caller, source, output, to=to, of=of, prefix=prefix, attribute=attribute or "label", images=images)
         return
-    done = convert_labels(
-        source,
-        output,
-        to=to,
-        attribute=attribute,
-        classes=[line for line in classes.read_text().splitlines() if line] if classes else None,
-        fetch=_fetch(caller, follow),
-        s3=_s3(caller, source),
-    )
+    with _bar(f"converting {source}") as progress:
+        done = convert_labels(
+            source,
+            output,
+            to=to,
+            attribute=attribute,
+            classes=[line for line in classes.read_text().splitlines() if line] if classes else None,
+            fetch=_fetch(caller, follow),
+            s3=_s3(caller, source),
+            progress=progress,
+        )
     caller.show(done.summary(), lambda out: _show_conversion(done, out))
     folder = FORMATS[to].images
     if folder is not None and done.root:
@@ -198,6 +202,16 @@ def _s3(caller: Caller, *locations: str | None) -> Any:
 
 def _fetch(caller: Caller, follow: bool) -> Fetch | None:
     return fetch_from(caller.session.client("s3")) if follow else None
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of labels on standard error where that is a terminal; it is gone in the end."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(safe(what), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _many(count: int, one: str, more: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +58,9 @@ FORMATS = {
 """The formats, by the name that the command takes."""
 
 
+_TOLD_EVERY = 1_000
+
+
 @dataclass
 class Conversion:
     """What a conversion did.
@@ -99,6 +102,7 @@ def convert_labels(
     classes: Sequence[str] | None = None,
     fetch: Fetch | None = None,
     s3: Any = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
     """Convert a manifest of labels. The same manifest gives the same bytes; the memory does not grow with it.
 
@@ -113,6 +117,7 @@ def convert_labels(
         fetch: reads the files that labels refer to: the sequence files of video labels, and for COCO the masks, which
             needs Pillow. Without it the frames and the masks are left out.
         s3: the S3 client to fetch the manifest with; None makes one of the default session.
+        progress: is told after every thousand labels how many are done, of how many; None where nobody looks.
 
     Raises:
         Refused: the format cannot hold any of it, or what was asked does not fit the manifest. Nothing is written.
@@ -134,8 +139,11 @@ def convert_labels(
         _remove(part)
         try:
             writer = FORMATS[to].writer(part, found, names, done.left, fetch)
-            for label in labels_to_convert(path, found, attribute, fetch, done.left):
+            total = found.objects.total()
+            for number, label in enumerate(labels_to_convert(path, found, attribute, fetch, done.left), start=1):
                 writer.add(label)
+                if progress is not None and number % _TOLD_EVERY == 0:
+                    progress(number, total)
             writer.close()
             part.replace(output)
             done.objects = writer.written

@@ -2,7 +2,12 @@
 
 import io
 import json
+import os
+import pty
 import shlex
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +297,26 @@ def test_a_label_that_stands_under_another_name_than_its_metadata_is_told_so(gtp
     code, _, errors = gtplus("check m")
     assert code == 1
     assert "nothing under auto-label" in " ".join(errors.split())
+
+
+def test_a_conversion_shows_a_bar_on_a_terminal_and_nothing_elsewhere(tmp_path: Path) -> None:
+    entry = {"source-ref": "s3://b/1.jpg", "l": 0, "l-metadata": {"class-name": "x", "human-annotated": "yes"}}
+    (tmp_path / "m").write_text(lines(*({**entry, "source-ref": f"s3://b/{n}.jpg"} for n in range(2_500))))
+    main = "from gtplus_cli.main import run; run()"
+    arguments = [sys.executable, "-c", main, "labels", "convert", "m"]
+    quiet = subprocess.run([*arguments, "a", "--to", "csv"], cwd=tmp_path, capture_output=True, check=True)
+    assert quiet.stderr == b""
+    screen, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
+    shown = subprocess.run(
+        [*arguments, "b", "--to", "csv"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, env=environment
+    )
+    os.close(terminal)
+    said = b""
+    with suppress(OSError):  # so Linux says that all was read
+        while piece := os.read(screen, 10_000):
+            said += piece
+    os.close(screen)
+    assert shown.returncode == 0
+    assert b"converting m" in said
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
