@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gtplus_cli.client import Unreachable
-from gtplus_runtime.problems import Refused
+from gtplus_runtime.problems import Problem, Refused
 
 DONE, REFUSED, USED_WRONGLY, NOT_REACHED, STOPPED = 0, 1, 2, 3, 130
 """The exit codes; the last is that of Ctrl-C in every shell."""
@@ -43,18 +43,28 @@ def guarded(run: Callable[[], object], console: Console) -> int:
         extra = "pip install 'gtplus-constructs[local]'"
         console.print(Text(f"this command needs more than is installed ({error.name}): {extra}", style="red"))
         return REFUSED
+    except OSError as error:
+        if not isinstance(error.filename, str) or os.environ.get(DEBUG):
+            return _unexpected(error, console)
+        problem = Problem("file", "must be there, and open to you", error.filename, "mend the path or its rights")
+        show_refusal(Refused(400, error.strerror or "a file failed", [problem]), console)
+        return REFUSED
     except SystemExit as ended:
         # Typer turns Ctrl-C into this; what was under way has been taken back by then.
         if ended.code == STOPPED:
             console.print("stopped; nothing is half done, the same command goes on")
         raise
     except Exception as error:
-        if os.environ.get(DEBUG):
-            traceback.print_exc(file=sys.stderr)
-        # Errors that know what to do about themselves say it; what is unexpected says how to see more.
-        console.print(Text(f"{type(error).__name__}: {error}", style="red"))
-        console.print(f"set {DEBUG}=1 to see where", style="dim")
-        return REFUSED
+        return _unexpected(error, console)
+
+
+def _unexpected(error: Exception, console: Console) -> int:
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error, file=sys.stderr)
+    # Errors that know what to do about themselves say it; what is unexpected says how to see more.
+    console.print(Text(f"{type(error).__name__}: {error}", style="red"))
+    console.print(f"set {DEBUG}=1 to see where", style="dim")
+    return REFUSED
 
 
 def show_refusal(refused: Refused, console: Console) -> None:

@@ -1,5 +1,6 @@
 """`gtplus labels`: check, count, convert and describe manifests of labels."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,7 @@ def check(
     follow: _Follow = False,
 ) -> None:
     """Check labels: bad lines, completeness, duplicates, classes without a name, sane boxes and spans."""
+    _check_room("--report", report)
     found = check_labels(
         manifest,
         attribute=attribute,
@@ -115,7 +117,9 @@ def convert(
     attribute: _Attribute = None,
     classes: Annotated[
         Path | None,
-        typer.Option(help="File with all classes, one a line, in the order that numbers them.", exists=True),
+        typer.Option(
+            help="File with all classes, one a line, in the order that numbers them.", exists=True, dir_okay=False
+        ),
     ] = None,
     follow: _Follow = False,
     of: Annotated[
@@ -127,6 +131,7 @@ def convert(
     ] = None,
 ) -> None:
     """Convert labels to COCO, YOLO, Pascal VOC, CSV, JSON Lines or Hugging Face's layout; or boxes to a manifest."""
+    _check_room("OUTPUT", output)
     if of != "manifest":
         _import(caller, source, output, to=to, of=of, prefix=prefix, attribute=attribute or "label", images=images)
         return
@@ -157,6 +162,7 @@ def card(
     follow: _Follow = False,
 ) -> None:
     """Write a dataset card in Markdown: what the labels are, how many of which class, how sure they are."""
+    _check_room("--output", output)
     cards = [
         dataset_card({"labels": statistics.summary(), "manifest": manifest, "labelAttribute": name})
         for name, statistics in _counted(caller, manifest, attribute, follow).items()
@@ -167,6 +173,13 @@ def card(
         return
     output.write_text(text, encoding="utf-8")
     caller.show({"output": str(output)}, lambda out: out.print(f"the card is in {output}"))
+
+
+def _check_room(option: str, path: Path | None) -> None:
+    """Refuse a file or folder that cannot be written, before anything is read."""
+    if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        problem = Problem(option, "in a folder that is there and can be written", str(path), "make it, or name another")
+        raise Refused(400, "there is no room for what is to be written", [problem])
 
 
 def _counted(caller: Caller, manifest: str, attribute: str | None, follow: bool) -> dict[str, Statistics]:

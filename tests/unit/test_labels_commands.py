@@ -320,3 +320,20 @@ def test_a_conversion_shows_a_bar_on_a_terminal_and_nothing_elsewhere(tmp_path: 
     assert shown.returncode == 0
     assert b"converting m" in said
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (f"convert {BOXES} nowhere/out --to coco", "OUTPUT"),
+        (f"check {BOXES} --report nowhere/report", "--report"),
+        (f"card {BOXES} --output nowhere/card", "--output"),
+        (f"card {BOXES} --output .", "file"),
+    ],
+)
+def test_where_nothing_can_be_written_the_option_is_named(gtplus: Any, command: str, option: str) -> None:
+    code, _, errors = gtplus(command)
+    assert code == 1
+    assert option in errors
+    assert "Error:" not in errors
+    assert list(Path().iterdir()) == []
