@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from gtplus_constructs._sizes import MAX_ROLE_BYTES, rendered_size
+from gtplus_constructs._sizes import MAX_ROLE_BYTES, check_bucket_policy, rendered_size
 from gtplus_constructs._validation import check_disjoint, check_prefixes, raise_all
 from gtplus_constructs.bucket import SERVICE_ACTIONS, LabelingBucket
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
@@ -365,6 +365,7 @@ class DataAccessRole(Construct):
         if isinstance(grant.bucket, LabelingBucket):
             statements.pop()  # it asks for TLS itself
         added = [grant.bucket.add_to_resource_policy(statement).statement_added for statement in statements]
+        check_bucket_policy(grant.bucket)
         if not all(added):
             Annotations.of(self).add_warning_v2(
                 "gtplus:BucketPolicyNotOurs",

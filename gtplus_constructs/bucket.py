@@ -9,10 +9,10 @@ from aws_cdk import Duration, IStableListProducer, Lazy, RemovalPolicy, Stack, T
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from constructs import Construct, IValidation
+from constructs import Construct
 
 from gtplus_constructs._removal import effective_removal
-from gtplus_constructs._sizes import MAX_BUCKET_BYTES, rendered_size
+from gtplus_constructs._sizes import check_bucket_policy
 from gtplus_constructs._validation import raise_all
 from gtplus_runtime.places import DATA_ROLES
 from gtplus_runtime.problems import Problem, shown
@@ -97,7 +97,7 @@ class LabelingBucket(s3.Bucket):
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
         )
-        self.node.add_validation(_PolicySize(self))
+        check_bucket_policy(self)
         self._admitted: list[str] = []
         self._guard()
         if encryption_key is None and isinstance(self.encryption_key, kms.Key):
@@ -157,22 +157,3 @@ class _Admitted:
 
     def produce(self) -> list[str]:
         return [*self._first, *sorted(self._later)]
-
-
-@jsii.implements(IValidation)
-class _PolicySize:
-    """Fails synth where the policy is larger than S3 takes: it grows with the projects of the bucket."""
-
-    def __init__(self, bucket: LabelingBucket) -> None:
-        self._bucket = bucket
-
-    def validate(self) -> list[str]:
-        policy = self._bucket.policy
-        if policy is None:
-            return []
-        size = rendered_size(Stack.of(self._bucket), policy.document.to_json())
-        if size <= MAX_BUCKET_BYTES:
-            return []
-        mend = "give some of its projects a bucket of their own, or name fewer, wider prefixes"
-        rule = f"the policy of a bucket has at most {MAX_BUCKET_BYTES:,} bytes, which holds about 16 projects"
-        return [f"{self._bucket.node.path}: {rule} (this one has about {size:,}); {mend}"]

@@ -337,6 +337,18 @@ def test_more_projects_than_a_buckets_policy_holds_fail_synth_with_what_to_do() 
     assert "a bucket of their own" in str(refusal.value)
 
 
+def test_a_bucket_of_the_app_is_held_to_the_same_size_and_told_once() -> None:
+    scene = Scene()
+    own = s3.Bucket(scene.stack, "Own")
+    for number in range(25):
+        grant = DataGrant(own, read=f"raw-{number}/", write=f"labels-{number}/")
+        DataAccessRole(scene.stack, f"Role{number}", grants=grant)
+    with pytest.raises(RuntimeError, match="at most 20,480 bytes") as refusal:
+        scene.app.synth()
+    assert str(refusal.value).count("at most 20,480 bytes") == 1
+    assert "a bucket of their own" in str(refusal.value)
+
+
 def test_sixteen_projects_fit_a_bucket() -> None:
     with_projects(16).app.synth()
 
