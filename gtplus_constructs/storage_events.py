@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from gtplus_constructs._functions import Functions, use_key
-from gtplus_constructs._queues import dead_letters
+from gtplus_constructs._queues import dead_letters, let_send
 
 
 class StorageEvents(NamedTuple):
@@ -74,18 +74,11 @@ def add_storage_events(
         ],
     )
     for target in (queue, letters):
-        # Written here and not by CDK's target: without a feature flag that one lets any account's events in.
-        target.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="ThisRuleOnly",
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["sqs:SendMessage"],
-                resources=[target.queue_arn],
-                conditions={
-                    "ArnEquals": {"aws:SourceArn": rule.attr_arn},
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                },
-            )
+        let_send(
+            target,
+            "ThisRuleOnly",
+            "events.amazonaws.com",
+            {"ArnEquals": {"aws:SourceArn": rule.attr_arn}, "StringEquals": {"aws:SourceAccount": stack.account}},
         )
     role = functions.role(
         scope,

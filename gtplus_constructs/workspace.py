@@ -12,7 +12,7 @@ from constructs import Construct
 from gtplus_constructs._functions import Functions, key_for_services
 from gtplus_constructs._hooks import Statuses, status_rule
 from gtplus_constructs._local_cloud import deviates
-from gtplus_constructs._queues import dead_letters
+from gtplus_constructs._queues import dead_letters, let_send
 from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._validation import check_id, raise_all
 from gtplus_constructs.api import LabelingApi
@@ -289,32 +289,19 @@ class LabelingWorkspace(Construct):
         stack = Stack.of(self)
         rules = stack.format_arn(service="events", resource="rule", resource_name=f"{self.bus.event_bus_name}/*")
         letters = dead_letters(self, "RuleDeadLetters", self.key)
-        letters.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="RulesOfThisBusOnly",
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["sqs:SendMessage"],
-                resources=[letters.queue_arn],
-                conditions={
-                    "ArnLike": {"aws:SourceArn": rules},
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                },
-            )
+        let_send(
+            letters,
+            "RulesOfThisBusOnly",
+            "events.amazonaws.com",
+            {"ArnLike": {"aws:SourceArn": rules}, "StringEquals": {"aws:SourceAccount": stack.account}},
         )
         return letters
 
     def _topic_letters(self) -> sqs.Queue:
         """What subscriptions did not take; SNS names the topic as the source."""
         letters = dead_letters(self, "TopicDeadLetters", self.key)
-        letters.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="OurTopicsOnly",
-                principals=[iam.ServicePrincipal("sns.amazonaws.com")],
-                actions=["sqs:SendMessage"],
-                resources=[letters.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": [self.topic.topic_arn, self.escalation_topic.topic_arn]}},
-            )
-        )
+        topics = [self.topic.topic_arn, self.escalation_topic.topic_arn]
+        let_send(letters, "OurTopicsOnly", "sns.amazonaws.com", {"ArnEquals": {"aws:SourceArn": topics}})
         return letters
 
     def _alarm_topic(self) -> sns.Topic:
