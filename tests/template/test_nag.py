@@ -46,6 +46,7 @@ ACKNOWLEDGED: dict[str, dict[str, list[str]]] = {
         "FacesReporter/DefaultPolicy": _calls("report/projects/faces/*"),
     },
     "Projects come and go without the workspace: their places lie below one path, which holds nothing else.": {
+        "Approver/DefaultPolicy": [_PLACES],
         "Workspace/Api/Role": [_PLACES],
         "Workspace/Workflow/HandlerRole": [_PLACES],
         "Workspace/Workflow/ReconcilerRole": [_PLACES],
