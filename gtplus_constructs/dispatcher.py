@@ -65,7 +65,7 @@ def add_dispatcher(
         scope,
         "DispatcherRole",
         [
-            *table_statements(table, "GetItem"),
+            *table_statements(table, "GetItem", "BatchGetItem"),
             iam.PolicyStatement(
                 sid="Stream",
                 actions=["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],

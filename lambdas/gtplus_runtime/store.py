@@ -29,7 +29,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gtplus_runtime.commands import Command, Event, Superseded, evolve
@@ -49,6 +49,8 @@ EVERYBODY, BUS, TOPIC = "everybody", "bus", "topic"
 QUARANTINE = "QUARANTINE"
 KEPT_SECONDS = 30 * 24 * 3600
 """How long what is in quarantine, and who asked for what to be told again, are kept."""
+Place = tuple[str, str]
+"""Where an item lies: its partition key and its sort key."""
 TRIES = 8
 """How often a command is decided anew when another one came between; each try waits a little longer."""
 
@@ -97,7 +99,34 @@ class Store:
 
     def event(self, key: Key, seq: int) -> dict[str, Any] | None:
         """One event, read consistently."""
-        return self._get(key.pk, _event_sk(seq))
+        return self._get(key.pk, event_sk(seq))
+
+    def read(self, places: Iterable[Place]) -> dict[Place, dict[str, Any]]:
+        """The items at some places, read consistently, as few calls as may be; what is not there is left out.
+
+        A call takes 100 keys and answers 16 MB, and leaves over what is too much ("BatchGetItem" of the Amazon DynamoDB
+        API Reference).
+
+        Raises:
+            Busy: where the table leaves something over every time.
+        """
+        left = [_key(*place) for place in places]
+        found: dict[Place, dict[str, Any]] = {}
+        idle = 0
+        while left:
+            now, left = left[:100], left[100:]
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": now, "ConsistentRead": True}})
+            for packed in answer["Responses"].get(self._table, []):
+                item = _unpack(packed)
+                found[item["pk"], item["sk"]] = item
+            over = answer["UnprocessedKeys"].get(self._table, {}).get("Keys", [])
+            left = [*over, *left]
+            if len(over) == len(now):
+                idle += 1
+                if idle == TRIES:
+                    raise Busy(f"{len(left)} items were left over every time")
+                _wait(idle)
+        return found
 
     def events(self, key: Key) -> list[dict[str, Any]]:
         """Every event, oldest first."""
@@ -347,10 +376,6 @@ class Store:
             )
         )
 
-    def reminder(self, key: Key, sk: str) -> dict[str, Any] | None:
-        """One reminder, by its sort key."""
-        return self._get(key.pk, sk)
-
     def raise_generation(
         self, key: Key, current: int, at: str, *, failed: bool, handled: int = 0, failures: int = 0
     ) -> bool:
@@ -442,7 +467,7 @@ class Store:
                 after[name] = {k: v for k, v in {**after[name], **values}.items() if v is not None}
                 # A map that is there already is changed entry by entry: a handler may be writing beside.
                 changed |= {f"{name}.{k}": v for k, v in values.items()} if head else {name: after[name]}
-            item = {"pk": key.pk, "sk": _event_sk(event.seq), **event._asdict(), "actor": event.actor._asdict()}
+            item = {"pk": key.pk, "sk": event_sk(event.seq), **event._asdict(), "actor": event.actor._asdict()}
             items.append({"Put": self._put_once(item | {"data": dict(event.data)})})
         after = {name: value for name, value in after.items() if value is not None}
         update = _Update(self._table, key.pk, changed)
@@ -642,7 +667,8 @@ def _quarantined(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": item["sk"], **{name: value for name, value in item.items() if name not in ("pk", "sk", "expiresAt")}}
 
 
-def _event_sk(seq: int) -> str:
+def event_sk(seq: int) -> str:
+    """The sort key of an event."""
     return f"{EVENT}{seq:08d}"
 
 

@@ -44,7 +44,13 @@ TOWN: dict[str, set[str]] = {
     | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
     "the dispatcher": KEY
     | LOG
-    | {"dynamodb:GetItem", "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+    | {
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+    }
     | {"states:StartExecution", "states:SendTaskSuccess", "events:PutEvents", "sns:Publish", "sqs:SendMessage"},
     "the reconciler": TABLE
     | KEY

@@ -535,7 +535,7 @@ def test_a_reminder_is_written_once_however_many_sweeps_find_it_due(store: Store
     head = store.head(key) or {}
     assert [store.remind(key, head, number, AT) for number in (1, 1, 3, 2, 3)] == [True, False, True, False, False]
     assert (store.head(key) or {})["reminders"] == 3
-    reminder = store.reminder(key, "REMINDER#00000001#000003") or {}
+    reminder = store.read([(key.pk, "REMINDER#00000001#000003")])[key.pk, "REMINDER#00000001#000003"]
     assert (reminder["status"], reminder["number"], reminder["since"]) == ("Request submitted", 3, AT)
     act(store, key, "batch.cancel", ANN, "Cancelled")
     assert not store.remind(key, head, 4, AT)

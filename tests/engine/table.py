@@ -58,6 +58,12 @@ class MemoryTable:
         item = self.items.get(_key(Key))
         return {} if item is None else {"Item": item}
 
+    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:
+        ((table, asked),) = RequestItems.items()
+        keys = [_key(key) for key in asked["Keys"]]
+        assert 0 < len(keys) == len(set(keys)) <= 100, "a call has a key once, and at most 100"
+        return {"Responses": {table: [self.items[key] for key in keys if key in self.items]}, "UnprocessedKeys": {}}
+
     def put_item(self, TableName: str, Item: Item) -> None:
         self.before_write()
         self._write([{"Put": {"Item": Item}}])

@@ -464,7 +464,12 @@ WORKSPACE_ROLES = {
     | LOG
     | {"ssm:GetParameter", "sqs:SendMessage"}
     | {"states:ListExecutions", "states:DescribeExecution", "states:StopExecution"},
-    "Workflow/DispatcherRole": {"dynamodb:GetItem", "states:StartExecution", "states:SendTaskSuccess"}
+    "Workflow/DispatcherRole": {
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "states:StartExecution",
+        "states:SendTaskSuccess",
+    }
     | {"events:PutEvents", "sns:Publish", "sqs:SendMessage"}
     | STREAM
     | KEY_USE

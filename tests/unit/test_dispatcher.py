@@ -1,34 +1,50 @@
 """The dispatcher tells what happened: to the bus, to people, or to one of the two again; a refusal is no success."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from gtplus_runtime import aws
 from gtplus_runtime.handlers import dispatcher
-from gtplus_runtime.store import BUS, EVERYBODY, RETELL, TOPIC, Key
+from gtplus_runtime.store import BUS, EVERYBODY, RETELL, TOPIC, Key, Place
 
 KEY = Key("p", "b")
 
 
+ACTOR = {"id": "x", "name": "x", "duty": "report"}
+SINCE, LATER = "2026-11-25T01:11:41.000000Z", "2026-11-29T01:11:41.000000Z"
+REMINDED = "REMINDER#00000005#000002"
+ITEMS = {
+    (KEY.pk, "HEAD"): {"objects": {"total": 40}},
+    (KEY.pk, "EVENT#00000005"): {
+        "seq": 5,
+        "status": "Ready for review",
+        "before": "In progress",
+        "round": 1,
+        "at": SINCE,
+        "actor": ACTOR,
+    },
+    (KEY.pk, REMINDED): {
+        "seq": 5,
+        "status": "Ready for review",
+        "round": 1,
+        "since": SINCE,
+        "at": LATER,
+        "number": 2,
+    },
+}
+
+
 class Table:
-    """One batch with one event, which waits for reviewers."""
+    """One batch with one event, which waits for reviewers, and a reminder."""
 
-    def event(self, key: Key, seq: int) -> dict[str, Any] | None:
-        if (key, seq) != (KEY, 5):
-            return None
-        actor = {"id": "x", "name": "x", "duty": "report"}
-        at = "2026-11-25T01:11:41.000000Z"
-        return {"seq": 5, "status": "Ready for review", "before": "In progress", "round": 1, "at": at, "actor": actor}
+    reads = 0
 
-    def head(self, key: Key) -> dict[str, Any] | None:
-        return {"objects": {"total": 40}}
-
-    def reminder(self, key: Key, sk: str) -> dict[str, Any] | None:
-        assert (key, sk) == (KEY, REMINDED)
-        since, at = "2026-11-25T01:11:41.000000Z", "2026-11-29T01:11:41.000000Z"
-        return {"seq": 5, "status": "Ready for review", "round": 1, "since": since, "at": at, "number": 2}
+    def read(self, places: Iterable[Place]) -> dict[Place, dict[str, Any]]:
+        Table.reads += 1
+        return {place: ITEMS[place] for place in places if place in ITEMS}
 
 
 class Outside:
@@ -67,7 +83,7 @@ def follow(sk: str, what: str = "INSERT", pk: str = KEY.pk) -> list[str]:
 
 
 ON_BUS, TO_PEOPLE = "bus Batch status changed Ready for review", "topic batch b of project p: Ready for review"
-REMINDED, LATE = "REMINDER#00000005#000002", "bus Batch status overdue Ready for review"
+LATE = "bus Batch status overdue Ready for review"
 REMINDER = "topic Escalation: batch b of project p: Ready for review"
 ESCALATION = REMINDER.replace("topic", "escalations")
 

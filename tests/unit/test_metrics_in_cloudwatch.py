@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from gtplus_runtime import aws
 from gtplus_runtime.handlers import dispatcher
 from gtplus_runtime.metrics import NAMESPACE, count_completed
-from gtplus_runtime.store import Key
+from gtplus_runtime.store import Key, Place
 
 KEY = Key("street-signs", "digits-001")
 WAY = [
@@ -28,16 +29,14 @@ WAY = [
 class Table:
     """A batch of 40 objects and its events."""
 
-    def event(self, key: Key, seq: int) -> dict[str, Any] | None:
-        if not 0 < seq <= len(WAY):
-            return None
-        status, round, seconds = WAY[seq - 1]
-        at = f"2026-11-25T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.000000Z"
-        actor = {"id": "x", "name": "x", "duty": "report"}
-        return {"seq": seq, "status": status, "before": None, "round": round, "at": at, "actor": actor}
-
-    def head(self, key: Key) -> dict[str, Any]:
-        return {"objects": {"total": 40}}
+    def read(self, places: Iterable[Place]) -> dict[Place, dict[str, Any]]:
+        every: dict[Place, dict[str, Any]] = {(KEY.pk, "HEAD"): {"objects": {"total": 40}}}
+        for seq, (status, round, seconds) in enumerate(WAY, 1):
+            at = f"2026-11-25T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.000000Z"
+            actor = {"id": "x", "name": "x", "duty": "report"}
+            event = {"seq": seq, "status": status, "before": None, "round": round, "at": at, "actor": actor}
+            every[KEY.pk, f"EVENT#{seq:08}"] = event
+        return {place: every[place] for place in places if place in every}
 
 
 class Outside:

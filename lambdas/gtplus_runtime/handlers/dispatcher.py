@@ -1,9 +1,9 @@
 """The dispatcher: reads the table's stream, starts and wakes the executions, and tells the world outside.
 
 Input: records of a KEYS_ONLY stream; they say only that something was written, and what is to be done follows from the
-head as it is when read, consistently. So a record may come twice, late or out of order, and a lost one is made good
-by any later write (the reconciler makes one). Output: `{"batchItemFailures": […]}`; one bad record holds up no other
-batch.
+items as they are when read, consistently and in one call, after all of them were written. So a record may come twice,
+late or out of order, and a lost one is made good by any later write (the reconciler makes one). Output:
+`{"batchItemFailures": […]}`; one bad record holds up no other batch.
 
 An event is told when it is written, and again when somebody asks for it (`gtplus events retell`): the stream then tells
 of a `RETELL#` item.
@@ -18,7 +18,7 @@ Amazon EventBridge API Reference (entries fail one by one); "StartExecution" (a 
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gtplus_runtime import aws, outbound
 from gtplus_runtime.handling import store
@@ -26,56 +26,118 @@ from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.log import log
 from gtplus_runtime.metrics import count_change
 from gtplus_runtime.protocol import Following, execution_name, what_to_do
-from gtplus_runtime.store import BUS, EVENT, EVERYBODY, HEAD, REMINDER, RETELL, TOPIC, Key, Store
+from gtplus_runtime.store import BUS, EVENT, EVERYBODY, HEAD, REMINDER, RETELL, TOPIC, Key, Place, Store, event_sk
+
+
+class _Record(NamedTuple):
+    """What a record of the stream says: an item was written."""
+
+    key: Key
+    sk: str
+    what: str
+    number: str
+
+    @property
+    def woken(self) -> bool:
+        """Whether an execution may have to follow."""
+        return self.sk == HEAD and self.key.batch is not None
+
+    @property
+    def told(self) -> tuple[str, str] | None:
+        """The sort key of what is to be told, and to whom."""
+        if self.sk.startswith((EVENT, REMINDER)) and self.what == "INSERT":
+            return self.sk, EVERYBODY
+        if self.sk.startswith(RETELL):
+            to, item = self.sk.removeprefix(RETELL).split("#", 1)
+            return item, to
+        return None
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a status change of a batch that is told for the first time."""
+        return self.told == (self.sk, EVERYBODY) and self.sk.startswith(EVENT) and self.key.batch is not None
+
+    @property
+    def sequence(self) -> int:
+        """The number of the event that was written."""
+        return int(self.sk.removeprefix(EVENT))
+
+    def reads(self) -> list[Place]:
+        """The items that it takes to follow it."""
+        needed = [HEAD] if self.woken or self.counted else []
+        needed += [self.told[0]] if self.told else []
+        needed += [event_sk(self.sequence - 1)] if self.counted and self.sequence > 1 else []
+        return [(self.key.pk, sk) for sk in needed]
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Follow every record; report those that failed."""
     table = store()
-    failed = []
-    for record in event["Records"]:
-        keys = record["dynamodb"]["Keys"]
+    failed, known, needed = [], [], set()
+    for told in event["Records"]:
         try:
-            _follow(table, keys["pk"]["S"], keys["sk"]["S"], record["eventName"])
+            if record := _record(told):
+                needed.update(record.reads())
+                known.append(record)
         except Exception as error:
-            log("record failed", batch=keys["pk"]["S"], error=type(error).__name__)
-            failed.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
+            failed.append(_failed(told["dynamodb"]["SequenceNumber"], error))
+    try:
+        # All in one call, which comes after each of them was written.
+        items = table.read(needed)
+    except Exception as error:
+        failed += [_failed(record.number, error) for record in known]
+    else:
+        followed: set[str] = set()
+        for record in known:
+            try:
+                _follow(table, record, items, followed)
+            except Exception as error:
+                failed.append(_failed(record.number, error, batch=record.key.pk))
     log("records followed", outcome=f"{len(event['Records']) - len(failed)} of {len(event['Records'])}")
     return {"batchItemFailures": failed}
 
 
-def _follow(table: Store, pk: str, sk: str, what: str) -> None:
-    key = Key.parse(pk)
-    if key is None:
+def _failed(number: str, error: Exception, **fields: str) -> dict[str, str]:
+    log("record failed", **fields, error=type(error).__name__)
+    return {"itemIdentifier": number}
+
+
+def _record(record: dict[str, Any]) -> _Record | None:
+    told = record["dynamodb"]
+    key = Key.parse(told["Keys"]["pk"]["S"])
+    return _Record(key, told["Keys"]["sk"]["S"], record["eventName"], told["SequenceNumber"]) if key else None
+
+
+def _follow(table: Store, record: _Record, items: Mapping[Place, dict[str, Any]], followed: set[str]) -> None:
+    """Follow a record.
+
+    Args:
+        table: for what is read seldom.
+        record: the record.
+        items: what was read for all records.
+        followed: the batches whose head was followed already: what was read of it asks for no more.
+    """
+    key = record.key
+    head = items.get((key.pk, HEAD))
+    if record.woken and head is not None and key.pk not in followed:
+        _wake(table, key, head)
+        followed.add(key.pk)
+    if record.told is None:
         return
-    if sk == HEAD and key.batch is not None:
-        _wake(table, key)
-    elif sk.startswith((EVENT, REMINDER)) and what == "INSERT":
-        _tell_item(table, key, sk, EVERYBODY)
-        if sk.startswith(EVENT) and key.batch is not None:
-            _count(table, key, int(sk.removeprefix(EVENT)))
-    elif sk.startswith(RETELL):
-        to, item = sk.removeprefix(RETELL).split("#", 1)
-        _tell_item(table, key, item, to)
-
-
-def _count(table: Store, key: Key, seq: int) -> None:
-    event, head = table.event(key, seq), table.head(key)
-    if event is not None and head is not None:
-        count_change(key, event, table.event(key, seq - 1), head["objects"].get("total", 0))
-
-
-def _tell_item(table: Store, key: Key, sk: str, to: str) -> None:
+    sk, to = record.told
+    item = items.get((key.pk, sk))
+    if item is None:
+        return
     if sk.startswith(EVENT):
-        _tell(table, key, int(sk.removeprefix(EVENT)), to)
+        _tell(key, item, to)
     else:
-        _remind(table, key, sk, to)
+        _remind(key, item, to)
+    if record.counted and head is not None:
+        before = items.get((key.pk, event_sk(record.sequence - 1)))
+        count_change(key, item, before, head["objects"].get("total", 0))
 
 
-def _wake(table: Store, key: Key) -> None:
-    head = table.head(key)
-    if head is None:
-        return
+def _wake(table: Store, key: Key, head: dict[str, Any]) -> None:
     machine = aws.client("stepfunctions")
     match what_to_do(head):
         case Following.START:
@@ -97,7 +159,9 @@ def _wake(table: Store, key: Key) -> None:
             except machine.exceptions.ExecutionAlreadyExists:
                 return
         case Following.WAKE:
-            event = table.event(key, head["handled"] + 1)
+            # The head tells of its last event what the execution has to know.
+            last = head["seq"] == head["handled"] + 1
+            event = head if last else table.event(key, head["handled"] + 1)
             if event is None:
                 return
             output = json.dumps({name: event.get(name, "") for name in ("seq", "status", "correlation")})
@@ -111,10 +175,7 @@ def _wake(table: Store, key: Key) -> None:
                 log("token is dead", batch=key.batch, project=key.project, seq=event["seq"])
 
 
-def _tell(table: Store, key: Key, seq: int, to: str) -> None:
-    event = table.event(key, seq)
-    if event is None:
-        return
+def _tell(key: Key, event: Mapping[str, Any], to: str) -> None:
     detail = outbound.detail(aws.setting("WORKSPACE"), key, event)
     if to != TOPIC:
         _put(outbound.detail_type(key), detail)
@@ -122,11 +183,8 @@ def _tell(table: Store, key: Key, seq: int, to: str) -> None:
         _mail("TOPIC", outbound.message(key, event), detail)
 
 
-def _remind(table: Store, key: Key, sk: str, to: str) -> None:
+def _remind(key: Key, reminder: Mapping[str, Any], to: str) -> None:
     """Tell that a status lasts too long: whom it waits for, and from the second time on those above them too."""
-    reminder = table.reminder(key, sk)
-    if reminder is None:
-        return
     detail = outbound.overdue(aws.setting("WORKSPACE"), key, reminder)
     if to != TOPIC:
         _put(outbound.BATCH_OVERDUE, detail)
