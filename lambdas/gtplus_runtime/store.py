@@ -12,8 +12,8 @@ Items, all under one partition key a batch (`BATCH#<project>#<batch>`) or projec
 | `RETELL#<to>#<sort key>` | somebody asked that an event or a reminder be told again |
 
 and, under keys of their own, `OUTPUT#<uri>` (which batch an output location belongs to), `TRANSFERS#<provider>` (the
-line of the batches in data transfer) and `QUARANTINE` (what S3 told and led to nothing, by its time and id). What has
-an `expiresAt` goes by itself.
+line of the batches in data transfer), `REVIEWS` (the projects that were requested last) and `QUARANTINE` (what S3 told
+and led to nothing, by its time and id). What has an `expiresAt` goes by itself.
 
 Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
 and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`,
@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gtplus_runtime.commands import Command, Event, Superseded, evolve
+from gtplus_runtime.lifecycle import PROJECT
 from gtplus_runtime.problems import Problem, Refused
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ RETELL = "RETELL#"
 EVERYBODY, BUS, TOPIC = "everybody", "bus", "topic"
 """Whom an event is told again."""
 QUARANTINE = "QUARANTINE"
+REVIEWS = "REVIEWS"
 KEPT_SECONDS = 30 * 24 * 3600
 """How long what is in quarantine, and who asked for what to be told again, are kept."""
 Place = tuple[str, str]
@@ -110,7 +112,7 @@ class Store:
         Raises:
             Busy: where the table leaves something over every time.
         """
-        left = [_key(*place) for place in places]
+        left = [_key(*place) for place in dict.fromkeys(places)]
         found: dict[Place, dict[str, Any]] = {}
         idle = 0
         while left:
@@ -119,7 +121,8 @@ class Store:
             for packed in answer["Responses"].get(self._table, []):
                 item = _unpack(packed)
                 found[item["pk"], item["sk"]] = item
-            over = answer["UnprocessedKeys"].get(self._table, {}).get("Keys", [])
+            unread = answer["UnprocessedKeys"].get(self._table)
+            over = list(unread["Keys"]) if unread else []
             left = [*over, *left]
             if len(over) == len(now):
                 idle += 1
@@ -180,6 +183,7 @@ class Store:
         generation: int | None = None,
         require_project: tuple[str, ...] = (),
         claim_output: str | None = None,
+        admit: Callable[[list[str]], None] | None = None,
     ) -> dict[str, Any]:
         """Decide on a command and write its events, the head and its answer in one transaction.
 
@@ -192,6 +196,8 @@ class Store:
             generation: for a handler: the generation it runs in; in any other nothing is written.
             require_project: project statuses of which the project must have one at the moment of writing.
             claim_output: an output location that must belong to no other batch.
+            admit: for the request of a project: is told the projects in review, and raises where they are too many;
+                requests are serial, so no two take the same last place.
 
         Returns:
             The head as it is after the command.
@@ -222,6 +228,8 @@ class Store:
             if claim_output is not None and events:
                 claim = {"pk": f"OUTPUT#{claim_output}", "sk": HEAD, "project": key.project, "batch": key.batch}
                 guards.append(("output", {"Put": self._put_once(claim)}))
+            if admit is not None and events:
+                guards.append(("reviews", {"Update": self._enter_review(key.project, admit)}))
             cancelled = self._transact([*items, *(item for _, item in guards)])
             if cancelled is None:
                 return after
@@ -237,7 +245,7 @@ class Store:
                     "another batch has this output location",
                     [Problem("output", "one batch for one location", claim_output or "", "choose another prefix")],
                 )
-            # A project that left its status is seen by `decide` on the next try, as is a head that moved.
+            # What moved meanwhile (the head, the project's status, the projects in review) is read on the next try.
             _wait(attempt)
         raise Busy(f"{key.pk} is written by too many at once")
 
@@ -411,6 +419,19 @@ class Store:
     def leave_transfers(self, provider: str, key: Key) -> list[Key]:
         """Leave the line; returns it. Leaving twice is leaving once."""
         return self._change_line(provider, lambda now: [k for k in now if k != key])
+
+    def _enter_review(self, project: str, admit: Callable[[list[str]], None]) -> dict[str, Any]:
+        """The update that puts a project among those in review. Nobody leaves: who has left is seen by its head."""
+        item = self._get(REVIEWS, HEAD)
+        # A table of before this item had none: then the index tells.
+        asked = [head["project"] for head in self.projects()] if item is None else item["projects"]
+        heads = [self.head(Key(name)) for name in asked if name != project]
+        waiting = [head["project"] for head in heads if head and head["status"] == PROJECT.first.name]
+        admit(waiting)
+        version = 0 if item is None else item["version"]
+        update = _Update(self._table, REVIEWS, {"projects": [*waiting, project], "version": version + 1})
+        update.condition("(attribute_not_exists(pk) OR version = :version)", version=version)
+        return update.arguments()
 
     def _change_line(self, provider: str, change: Callable[[list[Key]], list[Key]]) -> list[Key]:
         for attempt in range(TRIES):

@@ -175,11 +175,11 @@ def handle(world: World, deaf: Deaf) -> Callable[[], bool]:
 
 
 CALLS = [
-    (dispatch, "dynamodb.GetItem"),
+    (dispatch, "dynamodb.BatchGetItem"),
     (dispatch, "sfn.SendTaskSuccess"),
     (dispatch, "eventbridge.PutEvents"),
     (start, "sfn.StartExecution"),
-    (start, "dynamodb.GetItem"),
+    (start, "dynamodb.BatchGetItem"),
     (sweep, "dynamodb.Query"),
     (sweep, "dynamodb.GetItem"),
     (sweep, "dynamodb.UpdateItem"),

@@ -542,6 +542,42 @@ def test_a_reminder_is_written_once_however_many_sweeps_find_it_due(store: Store
     assert "reminders" not in (store.head(key) or {})
 
 
+# The projects in review
+
+
+def request(store: Store, project: str, limit: int = 5) -> str:
+    """Request a project: admitted, or the refusal."""
+    command = Command("project.request", ANN, AT, "Review in progress", {"taskType": "image"})
+
+    def admit(waiting: list[str]) -> None:
+        if len(waiting) >= limit:
+            raise Refused(409, f"{len(waiting)} are in review", [])
+
+    while True:
+        try:
+            store.decide(Key(project), command, lambda head: decide_project(head, command), admit=admit)
+        except Refused as refused:
+            return refused.summary
+        except Busy:
+            continue
+        return "admitted"
+
+
+def test_of_many_requests_at_once_as_many_are_admitted_as_may_be_in_review(store: Store) -> None:
+    names = [f"r{uuid.uuid4().hex[:8]}" for _ in range(THREADS)]
+    answers = together(*(lambda name=name: request(store, name) for name in names))
+    assert sorted(answers) == ["5 are in review"] * (THREADS - 5) + ["admitted"] * 5
+    admitted = [name for name, answer in zip(names, answers, strict=True) if answer == "admitted"]
+    late = names[answers.index("5 are in review")]
+    assert request(store, admitted[0]) == "admitted", "the same again is no sixth"
+    # One that was decided on has left.
+    move(store, admitted[1], "project.approve", OPS, "Request approved")
+    assert request(store, late) == "admitted"
+    for name in (*admitted, late):
+        if name != admitted[1]:
+            move(store, name, "project.status", OPS, "Declined")
+
+
 # The line of the data transfers
 
 

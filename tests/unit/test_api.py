@@ -108,11 +108,15 @@ class Table:
         fingerprint: str,
         require_project: tuple[str, ...],
         claim_output: str | None,
+        admit: Callable[[list[str]], None] | None,
     ) -> dict[str, Any]:
         if self.busy:
             raise Busy
         head = self.heads.get(key)
-        for event in decide(head):
+        events = decide(head)
+        if admit and events:
+            admit([p["project"] for p in self.projects() if p["status"] == "Review in progress"])
+        for event in events:
             self.log.setdefault(key, []).append(event)
             form = {name: value for name, value in command.data.items() if value is not None}
             new = {"project": key.project, "batch": key.batch, "form": form, "token": "secret"}

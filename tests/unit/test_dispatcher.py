@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -127,3 +129,20 @@ def test_what_the_bus_refuses_fails_the_record(outside: Outside) -> None:
 def test_an_item_of_neither_a_project_nor_a_batch_is_let_go(outside: Outside) -> None:
     assert follow("EVENT#00000005", pk="QUARANTINE") == []
     assert outside.told == []
+
+
+def test_however_many_records_there_are_the_table_is_read_once_and_a_head_is_followed_once(outside: Outside) -> None:
+    head = {"open": "open", "generation": 1, "parkedGeneration": 1, "seq": 5, "handled": 4, "token": "t"}
+    woken: list[str] = []
+    outside.send_task_success = lambda taskToken, output: woken.append(json.loads(output)["status"])  # type: ignore[attr-defined]
+    outside.exceptions = SimpleNamespace(TaskTimedOut=OSError, TaskDoesNotExist=OSError, InvalidToken=OSError)  # type: ignore[attr-defined]
+    told = [("HEAD", "MODIFY"), ("EVENT#00000005", "INSERT"), ("HEAD", "MODIFY"), ("EVENT#x", "INSERT")]
+    records = [
+        {"eventName": what, "dynamodb": {"Keys": {"pk": {"S": KEY.pk}, "sk": {"S": sk}}, "SequenceNumber": str(n)}}
+        for n, (sk, what) in enumerate(told)
+    ]
+    Table.reads = 0
+    with patch.dict(ITEMS, {(KEY.pk, "HEAD"): {**head, "status": "Ready for review", "objects": {}}}):
+        failed = dispatcher.handler({"Records": records}, None)["batchItemFailures"]
+    assert (Table.reads, woken, outside.told) == (1, ["Ready for review"], [ON_BUS, TO_PEOPLE])
+    assert failed == [{"itemIdentifier": "3"}], "a record that says nothing holds up no other"

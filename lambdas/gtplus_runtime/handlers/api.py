@@ -23,7 +23,7 @@ from gtplus_runtime.commands import Actor, Command, decide_batch, decide_project
 from gtplus_runtime.deadlines import due_at
 from gtplus_runtime.forms import check_form, check_name, parse_body
 from gtplus_runtime.handling import round_manifest, store
-from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, ProjectStatus
+from gtplus_runtime.lifecycle import BATCH, TAKES_BATCHES, BatchStatus, Duty, ProjectStatus
 from gtplus_runtime.log import log
 from gtplus_runtime.metrics import count_completed
 from gtplus_runtime.objects import Objects
@@ -178,6 +178,7 @@ def _answer(call: Call) -> dict[str, Any]:
         fingerprint=mark,
         require_project=TAKES_BATCHES if created else (),
         claim_output=data["output"] if created else None,
+        admit=_admission(call) if call.route.name == "project.request" else None,
     )
     if call.route.name == "batch.report":
         count_completed(call.key, head["round"], objects, head["objects"])
@@ -351,21 +352,18 @@ _REPAIRS: dict[str, Callable[[Call], dict[str, Any]]] = {
 """What is done again without a new decision: repeating it changes nothing, so no key is needed."""
 
 
-def _before_request(call: Call) -> dict[str, Any]:
+def _admission(call: Call) -> Callable[[list[str]], None]:
     place = find_place(call.key.project)
     limit = (place.limits if place else Limits()).max_projects_in_review
-    waiting = [p["project"] for p in call.store.projects() if p["status"] == PROJECT.first.name]
-    if len(waiting) >= limit and call.key.project not in waiting:
-        raise Refused(
-            409,
-            f"{len(waiting)} projects are in review",
-            [
-                Problem(
-                    "project", f"at most {limit} in review at once", ", ".join(waiting), "wait until one is approved"
-                )
-            ],
-        )
-    return dict(call.body)
+
+    def admit(waiting: list[str]) -> None:
+        if len(waiting) >= limit:
+            rule, mend = f"at most {limit} in review at once", "wait until one is approved"
+            raise Refused(
+                409, f"{len(waiting)} projects are in review", [Problem("project", rule, ", ".join(waiting), mend)]
+            )
+
+    return admit
 
 
 def _before_approve(call: Call) -> dict[str, Any]:
@@ -478,7 +476,6 @@ def _before_accept(call: Call) -> dict[str, Any]:
 
 
 _BEFORE: dict[str, Callable[[Call], dict[str, Any]]] = {
-    "project.request": _before_request,
     "project.approve": _before_approve,
     "project.status": _before_status,
     "batch.create": _before_create,
