@@ -7,6 +7,7 @@ for months. A newer shape gets a folder of its own beside.
 import base64
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ WAY = [True, True, True, True, False, True, True, True, True, True, True]
 class Recorder(Engine):
     """Plays one batch, and writes down each call of a handler with all that it can see."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: str) -> None:
         super().__init__()
         self.folder = folder
         run = self.cloud.run_handler
@@ -32,7 +33,7 @@ class Recorder(Engine):
             ended = run(execution)
             given = execution.input
             after = self.cloud.head("b0") or {}
-            name = f"{given['seq']:02}-{given['status'].lower().replace(' ', '-')}"
+            name = f"{prefix}{given['seq']:02}-{given['status'].lower().replace(' ', '-')}"
             call = {
                 "input": {
                     **{field: given[field] for field in ("project", "batch", "seq", "status", "generation")},
@@ -61,15 +62,44 @@ def state(cloud: Cloud) -> dict[str, Any]:
     }
 
 
+def stops(engine: Engine) -> Iterator[None]:
+    """A batch that is paused, goes on and is cancelled."""
+    for verb in ("create", "pause", "resume", "cancel"):
+        yield engine.create("b0") if verb == "create" else engine.decide("b0", verb)
+
+
+def failed_transfer(engine: Engine) -> Iterator[None]:
+    """A batch whose data do not arrive."""
+    yield engine.create("b0")
+    yield engine.report("b0", "Data transfer failed", True, False)
+
+
+def main_line(engine: Engine) -> Iterator[None]:
+    """A batch that is rejected once."""
+    for good in WAY:
+        yield engine.go_on("b0", good)
+
+
+WAYS: dict[str, Callable[[Engine], Iterator[None]]] = {
+    "": main_line,
+    "stops-": stops,
+    "failed-": failed_transfer,
+}
+"""By the prefix of their files."""
+
+
 def main() -> None:
-    """Write the folder that is named."""
-    recorder = Recorder(HERE / sys.argv[1])
-    try:
-        for good in WAY:
-            recorder.go_on("b0", good)
-            recorder.breathe(1_000)
-    finally:
-        recorder.patch.undo()
+    """Write the folder that is named; what is recorded there already stays as it is."""
+    folder = HERE / sys.argv[1]
+    for prefix, way in WAYS.items():
+        if any(path.name.startswith(prefix or "01-") for path in folder.glob("*.json")):
+            continue
+        recorder = Recorder(folder, prefix)
+        try:
+            for _ in way(recorder):
+                recorder.breathe(1_000)
+        finally:
+            recorder.patch.undo()
 
 
 if __name__ == "__main__":

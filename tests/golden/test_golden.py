@@ -47,6 +47,6 @@ def test_a_handler_does_with_an_older_call_what_it_did(cloud: Cloud, path: Path)
     assert call["objects"].items() <= head["objects"].items()
 
 
-def test_every_status_of_the_main_line_and_a_rework_is_recorded() -> None:
+def test_every_status_is_recorded() -> None:
     recorded = {json.loads(path.read_text())["input"]["status"] for path in RECORDINGS}
-    assert {status.name for status in BATCH} - recorded == {"Data transfer failed", "Cancelled", "Paused"}
+    assert recorded == {status.name for status in BATCH}
