@@ -6,6 +6,7 @@ somebody tries again: a failed record of the stream, a failed batch of a sweep, 
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,7 +18,8 @@ from botocore.exceptions import ReadTimeoutError
 
 from gtplus_runtime import aws, places
 from gtplus_runtime import store as store_module
-from gtplus_runtime.handlers import dispatcher, paused, reconciler
+from gtplus_runtime.handlers import api, dispatcher, paused, reconciler, request_submitted, storage_events
+from gtplus_runtime.routes import BY_KEY
 from gtplus_runtime.store import Key
 from tests.e2e.world import MAIN_LINE, PROJECT, World
 
@@ -174,6 +176,48 @@ def handle(world: World, deaf: Deaf) -> Callable[[], bool]:
     return lambda: paused.handler(call, None) == {"outcome": "done"}
 
 
+def submit(world: World, deaf: Deaf) -> Callable[[], bool]:
+    """A batch whose request is not handled yet; whether its input is checked, frozen, and takes its slot."""
+    deaf()
+    batch = world.create(objects=1)
+    call = {"project": PROJECT, "batch": batch, "seq": 1, "status": "Request submitted"}
+    call |= {"generation": 1, "execution": "x", "correlation": "c"}
+
+    def done() -> bool:
+        ended = request_submitted.handler(call, None) == {"outcome": "done"}
+        return ended and world.statuses(batch)[-1] == "Data transfer in progress"
+
+    return done
+
+
+def answer(world: World, deaf: Deaf) -> Callable[[], bool]:
+    """A report of the provider, sent until it is answered; whether it counts once."""
+    batch = parked(world, 3)
+    iam = {"callerId": "AROAREPORTER:s", "userArn": "arn:aws:sts::1:assumed-role/reporter/s"}
+    call = {
+        "routeKey": next(k for k, (route, _) in BY_KEY.items() if route.name == "batch.report" and "/report/" in k),
+        "pathParameters": {"project": PROJECT, "batch": batch},
+        "headers": {"idempotency-key": "k"},
+        "requestContext": {"requestId": "r", "authorizer": {"iam": iam}},
+        "body": json.dumps({"status": "In progress"}),
+    }
+    return lambda: api.handler(call, None)["statusCode"] == 200 and world.statuses(batch).count("In progress") == 1
+
+
+def hear(world: World, deaf: Deaf) -> Callable[[], bool]:
+    """A message of S3 about nobody's batch; whether it is kept in quarantine."""
+    id = str(uuid.uuid4())
+    detail = {"bucket": {"name": "nobodys"}, "object": {"key": f"{id}/output.manifest"}}
+    body = {"id": id, "detail-type": "Object Created", "time": "2026-11-25T00:00:00Z", "detail": detail}
+    message = {"messageId": "m", "body": json.dumps(body), "attributes": {"SentTimestamp": "1793600000000"}}
+
+    def done() -> bool:
+        heard = storage_events.handler({"Records": [message]}, None) == {"batchItemFailures": []}
+        return heard and sum(id in event["id"] + str(event) for event in world.store.quarantined()) == 1
+
+    return done
+
+
 CALLS = [
     (dispatch, "dynamodb.BatchGetItem"),
     (dispatch, "sfn.SendTaskSuccess"),
@@ -190,6 +234,16 @@ CALLS = [
     (handle, "ssm.GetParameter"),
     (handle, "sts.AssumeRole"),
     (handle, "s3.PutObject"),
+    (submit, "dynamodb.GetItem"),
+    (submit, "s3.ListObjectsV2"),
+    (submit, "s3.PutObject"),
+    (submit, "dynamodb.UpdateItem"),
+    (submit, "dynamodb.TransactWriteItems"),
+    (answer, "dynamodb.GetItem"),
+    (answer, "ssm.GetParameter"),
+    (answer, "dynamodb.TransactWriteItems"),
+    (hear, "dynamodb.GetItem"),
+    (hear, "dynamodb.PutItem"),
 ]
 IDS = [f"{work.__name__}-{operation}" for work, operation in CALLS]
 
