@@ -130,6 +130,9 @@ class Attachments:
         if not self._of_service:
             for arn in {**self.by_arn, **self._given}:
                 self._of_service.setdefault(arn.split(":", 3)[2], []).append(arn)
+            tables = self.of_type("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable")
+            streams = [f"{table.arn}/stream/any" for table in tables if _stream_policy(table)]
+            self._of_service.setdefault("dynamodb", []).extend(streams)
         return self._of_service.get(service, [])
 
     def unread(self) -> list[NotModelled]:
@@ -411,9 +414,9 @@ class Attachments:
 
     def _permission(self, permission: Resource, arn: str, qualifier: str) -> list[Statement]:
         principal = str(permission.get("Principal"))
-        named: object = (
-            {"Service": principal} if ".amazonaws.com" in principal or "." in principal else {"AWS": principal}
-        )
+        # A service by its name, which has dots; so may a role's have, but that is an ARN.
+        service = "." in principal and not principal.startswith("arn:")
+        named: object = {"Service" if service else "AWS": principal}
         conditions: dict[str, dict[str, object]] = {}
         for property_, operator, key in (
             ("SourceArn", "ArnLike", "AWS:SourceArn"),
@@ -446,10 +449,17 @@ class Attachments:
         return self._single(target, policies, "secret policy", "ResourcePolicy")
 
     def _table(self, target: Target) -> bool:
-        table = target.resource
+        of_table, stream, _ = target.arn.partition("/stream/")
+        table = self.by_arn.get(of_table)
         if table is None:
             return False
-        if table.type == "AWS::DynamoDB::Table":
+        if stream:
+            # A stream has a policy of its own; the table's says nothing about it.
+            target.account = table.account
+            if _stream_policy(table):
+                problem = NotModelled("the resource policy of a table's stream")
+                target.statements.append(undecided(problem, PolicyKind.RESOURCE, _place(table, "StreamSpecification")))
+        elif table.type == "AWS::DynamoDB::Table":
             if table.get("ResourcePolicy") is not None:
                 path = ("ResourcePolicy", "PolicyDocument")
                 target.statements += _parsed(table.get(*path), PolicyKind.RESOURCE, table, path, "table policy")
@@ -536,6 +546,13 @@ class Attachments:
         return resource is not None or service not in READ_SERVICES | _OTHER_SERVICES
 
 
+def _stream_policy(table: Resource) -> bool:
+    """Whether the stream of a table, or of one of its replicas, has a policy."""
+    specifications = [table.get("StreamSpecification")]
+    specifications += [r.get("ReplicaStreamSpecification") for _, r in table.items("Replicas") if isinstance(r, dict)]
+    return any(isinstance(each, dict) and "ResourcePolicy" in each for each in specifications)
+
+
 def _no_policy(_target: Target) -> bool:
     return True
 
@@ -550,7 +567,7 @@ def _base(arn: str) -> str:
         name = name.split("/", 1)[0]
     elif service == "lambda" and name.startswith("function:"):
         name = ":".join(name.split(":")[:2])
-    elif service == "dynamodb" and name.startswith("table/"):
+    elif service == "dynamodb" and name.startswith("table/") and "/stream/" not in name:
         name = "/".join(name.split("/")[:2])
     elif service == "logs" and name.startswith("log-group:"):
         name = ":".join(name.split(":")[:2]) + ":*"

@@ -23,14 +23,26 @@ _OPERATOR = re.compile(r"(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?
 _NOT = re.compile(r"^(String|Arn|Numeric|Date)Not|^Not(?=IpAddress)")
 
 
+# What IAM takes, where Python takes more: 1_000, inf, week dates, 10.0.0.0/255.0.0.0.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_NETWORK = re.compile(r"[0-9a-f:.]+(/\d{1,3})?", re.IGNORECASE | re.ASCII)
+
+
+def _exact(form: re.Pattern[str], text: str) -> str:
+    if not form.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
 def _number(text: str) -> float:
-    return float(text)
+    return float(_exact(_NUMBER, text))
 
 
 def _moment(text: str) -> float:
     if re.fullmatch(r"-?\d+", text):
         return float(text)  # seconds, as in aws:EpochTime
-    moment = datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(_exact(_MOMENT, text))
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
@@ -41,7 +53,7 @@ def _truth(text: str) -> bool:
 
 
 def _network(text: str) -> Any:
-    return ipaddress.ip_network(text, strict=False)
+    return ipaddress.ip_network(_exact(_NETWORK, text), strict=False)
 
 
 def _address(text: str) -> Any:

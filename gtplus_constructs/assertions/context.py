@@ -13,13 +13,14 @@ from .errors import NotModelled
 
 ContextValue = str | bool | int | float | datetime | None | Iterable[str]
 
-# Keys that a request may lack. Without a word about one of them, the question is about a request without it.
+# Keys that a request may lack. Without a word about one of them, the question is about a request without it. Tags of
+# what is asked about are not among them: the thing has them or not, whatever the request says.
 _OPTIONAL = re.compile(
     r"""
     aws:(source(arn|account|owner|orgid|orgpaths|identity|vpc|vpce|vpcarn|vpceaccount|vpceorgid|vpceorgpaths)
         |calledvia(first|last|awsmcp)? |referer |vpcsourceip |federatedprovider |chatbotsourcearn
         |requesttag/.+ |tagkeys |ec2instancesourcevpc |ec2instancesourceprivateipv4 |viaawsmcpservice)
-    | s3:(?!signatureage$).+
+    | s3:(?!signatureage$|(existingobject|bucket|accesspoint)tag/).+
     | kms:(viaservice|encryptioncontext:.+|encryptioncontextkeys|grantconstrainttype|grantisforawsresource
         |granteeprincipal|grantoperations|retiringprincipal|bypasspolicylockoutsafetycheck|recipientattestation:.+
         |requestalias|reencryptonsamekey)

@@ -500,11 +500,27 @@ class TestOtherResources:
                 "Type": "AWS::Lambda::Permission",
                 "Properties": {"Action": "lambda:InvokeFunction", "FunctionName": "check:live", "Principal": STRANGER},
             },
+            Pipeline={
+                "Type": "AWS::Lambda::Permission",
+                "Properties": {
+                    "Action": "lambda:InvokeFunction",
+                    "FunctionName": "check",
+                    "Principal": f"arn:aws:iam::{STRANGER}:role/ci.deploy",
+                },
+            },
         )
         access.service("s3.amazonaws.com").can("lambda:InvokeFunction", "Function", {"aws:SourceAccount": ACCOUNT})
         access.service("s3.amazonaws.com").cannot("lambda:InvokeFunction", "Function")
         access.account(STRANGER).can("lambda:InvokeFunction", access.resource("Function", ":live"))
         access.account(STRANGER).cannot("lambda:InvokeFunction", "Function")
+        access.principal(f"arn:aws:iam::{STRANGER}:role/ci.deploy").can("lambda:InvokeFunction", "Function")
+
+    def test_the_policy_of_a_table_says_nothing_about_its_stream(self) -> None:
+        everybody = policy({**allow("dynamodb:*"), "Principal": {"AWS": STRANGER}})
+        properties = {"TableName": "heads", "ResourcePolicy": {"PolicyDocument": everybody}}
+        access = stack(Table={"Type": "AWS::DynamoDB::Table", "Properties": properties})
+        access.account(STRANGER).can("dynamodb:GetItem", "Table")
+        access.account(STRANGER).cannot("dynamodb:GetRecords", access.resource("Table", "/stream/2026-11-25"))
 
     def test_a_vendor_calls_its_project_by_the_api(self) -> None:
         api = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "door"}}

@@ -65,6 +65,19 @@ CORPUS: dict[str, tuple[Callable[[], object], str]] = {
     "Null with IfExists": (role_gets(allow_if("NullIfExists", "s3:prefix", "true")), "NullIfExists"),
     "a condition without values": (role_gets(allow_if("StringEquals", "s3:prefix", [])), "values of StringEquals"),
     "a number that is none": (role_gets(allow_if("NumericLessThan", "s3:TlsVersion", "old")), "'old'"),
+    "a number that IAM does not take": (role_gets(allow_if("NumericLessThan", "s3:max-keys", "1_000")), "'1_000'"),
+    "a number without end": (role_gets(allow_if("NumericLessThan", "s3:max-keys", "inf")), "'inf'"),
+    "a week for a date": (role_gets(allow_if("DateLessThan", "aws:CurrentTime", "2026-W01")), "'2026-W01'"),
+    "a network with a mask": (
+        role_gets(allow_if("IpAddress", "aws:SourceIp", "10.0.0.0/255.0.0.0")),
+        "10.0.0.0/255.0.0.0",
+    ),
+    "a tag of an object": (
+        role_gets(
+            template(policy(READ), bucket=policy({**DENY, "Condition": {"StringEquals": {"s3:ExistingObjectTag/x": "y"}}}))
+        ),
+        "s3:existingobjecttag/x",
+    ),
     "a date that is none": (role_gets(allow_if("DateLessThan", "aws:CurrentTime", "soon")), "'soon'"),
     "a network that is none": (role_gets(allow_if("IpAddress", "aws:SourceIp", "home")), "'home'"),
     "a truth that is none": (role_gets(allow_if("Bool", "aws:SecureTransport", "perhaps")), "'perhaps'"),
@@ -375,6 +388,25 @@ CORPUS: dict[str, tuple[Callable[[], object], str]] = {
             + "/live/GET/x",
         ),
         "REST API",
+    ),
+    "the policy of a table's stream": (
+        ask(
+            template(
+                Table={
+                    "Type": "AWS::DynamoDB::Table",
+                    "Properties": {
+                        "TableName": "heads",
+                        "StreamSpecification": {
+                            "StreamViewType": "KEYS_ONLY",
+                            "ResourcePolicy": {"PolicyDocument": policy({**EVERYBODY, "Action": "dynamodb:*"})},
+                        },
+                    },
+                },
+            ),
+            lambda access: access.account(STRANGER),
+            "dynamodb:GetRecords", f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/heads/stream/2026-11-25T00:00:00.000",
+        ),
+        "table's stream",
     ),
     "a resource policy of a service that is not read": (
         ask(
