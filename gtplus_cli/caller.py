@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,9 @@ class Caller:
     def session(self) -> boto3.Session:
         """The AWS session."""
         try:
-            session = boto3.Session(profile_name=self.profile, region_name=self.region)
+            # Of the two names that the environment has for a region boto3 reads AWS_DEFAULT_REGION alone.
+            region = self.region or os.environ.get("AWS_REGION") or None
+            session = boto3.Session(profile_name=self.profile, region_name=region)
         except BotoCoreError as error:
             raise Unreachable(f"{error}: name one with --profile") from None
         if session.region_name is None:

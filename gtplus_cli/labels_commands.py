@@ -1,6 +1,7 @@
 """`gtplus labels`: check, count, convert and describe manifests of labels."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,16 +58,16 @@ def check(
     follow: _Follow = False,
 ) -> None:
     """Check labels: bad lines, completeness, duplicates, classes without a name, sane boxes and spans."""
-    _check_room("--report", report)
-    found = check_labels(
-        manifest,
-        attribute=attribute,
-        inputs=inputs,
-        report=report,
-        overlap=overlap,
-        fetch=_fetch(caller, follow),
-        s3=_s3(caller, manifest, inputs),
-    )
+    with _room("--report", report):
+        found = check_labels(
+            manifest,
+            attribute=attribute,
+            inputs=inputs,
+            report=report,
+            overlap=overlap,
+            fetch=_fetch(caller, follow),
+            s3=_s3(caller, manifest, inputs),
+        )
     total = sum(found.counts.values())
     if caller.as_json or not total:
         good = f"{_many(found.lines, 'line')}, {_many(found.objects, 'object')}: all good"
@@ -77,7 +78,8 @@ def check(
         rest = [Problem("…", f"and {total - _PROBLEMS_SHOWN:,} more", "", where)] if total > _PROBLEMS_SHOWN else []
         shown = [] if caller.as_json else found.problems[:_PROBLEMS_SHOWN] + rest
         raise Refused(400, f"{counted(total)} in {_many(found.lines, 'line')}: {kinds}", shown)
-    caller.next(f"gtplus labels stats {manifest}  ·  gtplus labels convert {manifest} OUTPUT --to {'|'.join(FORMATS)}")
+    file = shlex.quote(manifest)
+    caller.next(f"gtplus labels stats {file}  ·  gtplus labels convert {file} OUTPUT --to {'|'.join(FORMATS)}")
 
 
 @command(app)
@@ -85,7 +87,7 @@ def stats(caller: Caller, manifest: _Manifest, *, attribute: _Attribute = None, 
     """Count labels: objects, annotations, classes, types, confidence, for each label attribute."""
     found = _counted(caller, manifest, attribute, follow)
     caller.show({name: statistics.summary() for name, statistics in found.items()}, lambda out: _show_stats(found, out))
-    caller.next(f"gtplus labels check {manifest}  ·  gtplus labels card {manifest}")
+    caller.next(f"gtplus labels check {shlex.quote(manifest)}  ·  gtplus labels card {shlex.quote(manifest)}")
 
 
 @command(app)
@@ -131,17 +133,17 @@ def convert(
     ] = None,
 ) -> None:
     """Convert labels to COCO, YOLO, Pascal VOC, CSV, JSON Lines or Hugging Face's layout; or boxes to a manifest."""
-    _check_room("OUTPUT", output)
     if of != "manifest":
-        _import(caller, source, output, to=to, of=of, prefix=prefix, attribute=attribute or "label", images=images)
+        with _room("OUTPUT", output):
+            _import(caller, source, output, to=to, of=of, prefix=prefix, attribute=attribute or "label", images=images)
         return
-    with _bar(f"converting {source}") as progress:
+    with _room("OUTPUT", output), _bar(f"converting {source}") as progress:
         done = convert_labels(
             source,
             output,
             to=to,
             attribute=attribute,
-            classes=[line for line in classes.read_text().splitlines() if line] if classes else None,
+            classes=_names(classes) if classes else None,
             fetch=_fetch(caller, follow),
             s3=_s3(caller, source),
             progress=progress,
@@ -149,7 +151,7 @@ def convert(
     caller.show(done.summary(), lambda out: _show_conversion(done, out))
     folder = FORMATS[to].images
     if folder is not None and done.root:
-        caller.next(f"fetch the images: aws s3 sync {done.root} {output / folder}")
+        caller.next(f"fetch the images: aws s3 sync {shlex.quote(done.root)} {shlex.quote(str(output / folder))}")
 
 
 @command(app)
@@ -162,24 +164,42 @@ def card(
     follow: _Follow = False,
 ) -> None:
     """Write a dataset card in Markdown: what the labels are, how many of which class, how sure they are."""
-    _check_room("--output", output)
-    cards = [
-        dataset_card({"labels": statistics.summary(), "manifest": manifest, "labelAttribute": name})
-        for name, statistics in _counted(caller, manifest, attribute, follow).items()
-    ]
-    text = "\n".join(cards)
+    with _room("--output", output):
+        cards = [
+            dataset_card({"labels": statistics.summary(), "manifest": manifest, "labelAttribute": name})
+            for name, statistics in _counted(caller, manifest, attribute, follow).items()
+        ]
+        text = "\n".join(cards)
+        if output is not None:
+            output.write_text(text, encoding="utf-8")
     if output is None:
         caller.show({"card": text}, lambda out: out.print(text, markup=False, soft_wrap=True))
         return
-    output.write_text(text, encoding="utf-8")
     caller.show({"output": str(output)}, lambda out: out.print(f"the card is in {output}"))
 
 
-def _check_room(option: str, path: Path | None) -> None:
-    """Refuse a file or folder that cannot be written, before anything is read."""
+@contextmanager
+def _room(option: str, path: Path | None) -> Iterator[None]:
+    """Refuse a file or folder that cannot be written: before anything is read, and where the disk ends half way."""
     if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
         problem = Problem(option, "in a folder that is there and can be written", str(path), "make it, or name another")
         raise Refused(400, "there is no room for what is to be written", [problem])
+    try:
+        yield
+    except OSError as error:
+        # One that names a file is about that file.
+        if path is None or error.filename is not None:
+            raise
+        problem = Problem(option, "must take all of it", f"{path}: {error.strerror}", "make room, or name another")
+        raise Refused(500, "there is no room for what is to be written", [problem]) from None
+
+
+def _names(classes: Path) -> list[str]:
+    try:
+        return [line for line in classes.read_text(encoding="utf-8-sig").splitlines() if line]
+    except UnicodeDecodeError as error:
+        problem = Problem("--classes", "a text in UTF-8", f"{classes}: byte {error.start + 1}", "save it as UTF-8")
+        raise Refused(400, "the classes cannot be read", [problem]) from None
 
 
 def _counted(caller: Caller, manifest: str, attribute: str | None, follow: bool) -> dict[str, Statistics]:
@@ -204,7 +224,7 @@ def _import(caller: Caller, source: str, output: Path, *, to: str, of: str, pref
     count = import_labels(source, output, of=of, prefix=prefix, **more)
     answer = {"objects": count, "output": str(output)}
     caller.show(answer, lambda out: out.print(f"{count:,} objects with their labels are in {output}"))
-    caller.next(f"gtplus labels check {output}")
+    caller.next(f"gtplus labels check {shlex.quote(str(output))}")
 
 
 def _s3(caller: Caller, *locations: str | None) -> Any:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from gtplus_cli.labels.formats.coco import CocoWriter
 from gtplus_cli.labels.formats.huggingface import HuggingFaceWriter
@@ -145,6 +145,8 @@ def convert_labels(
                 if progress is not None and number % _TOLD_EVERY == 0:
                     progress(number, total)
             writer.close()
+            if not writer.written:
+                _refuse_nothing(FORMATS[to], done.left)
             part.replace(output)
             done.objects = writer.written
         finally:
@@ -182,6 +184,14 @@ def _check(found: Survey, format_: Format, attribute: str | None, classes: list[
         problems.append(Problem("classes", "each once", ", ".join(classes)[:200], "drop the second one"))
     if problems:
         raise Refused(400, f"nothing was converted to {format_.title}", problems)
+
+
+def _refuse_nothing(format_: Format, left: Counter[str]) -> NoReturn:
+    what = ", ".join(f"{count:,} {what}" for what, count in sorted((+left).items()))
+    problem = Problem(
+        "manifest", "something that can be written", f"left out: {what}", "mend that, or choose another --to"
+    )
+    raise Refused(400, f"nothing was converted to {format_.title}", [problem])
 
 
 def _remove(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Where labels are read from: a file here, or an object in S3; and the video frames that a label refers to."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from gtplus_runtime.labels import BadLine, Kind, Label, labels_of, read_lines, read_sequence
 from gtplus_runtime.labels.model import Defect
 from gtplus_runtime.places import split_uri
-from gtplus_runtime.problems import Problem, Refused
+from gtplus_runtime.problems import Problem, Refused, shown
 
 _CHUNK = 1 << 16
 
@@ -34,7 +35,7 @@ def opened(location: str | Path, s3: Any = None) -> Iterator[Path]:
             raise Refused(404, "there is nothing to read", [problem])
         yield Path(location)
         return
-    bucket, key = split_uri(str(location))
+    bucket, key = _object(str(location))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "manifest"
         with path.open("wb") as file:
@@ -55,8 +56,24 @@ def _download(s3: Any, bucket: str, key: str, file: Any) -> None:
         code = error.response["Error"]["Code"]
         if code not in ("404", "NoSuchKey", "NoSuchBucket", "403", "AccessDenied"):
             raise
-        problem = Problem("manifest", "must be there and readable", f"s3://{bucket}/{key}: {code}", "mend the location")
+        denied = code in ("403", "AccessDenied")
+        # S3 says 403 of what is missing, too, to who must not list the bucket.
+        mend = "ask for s3:GetObject on it, or mend the location" if denied else "mend the bucket or the key"
+        problem = Problem("manifest", "must be there and readable", f"s3://{bucket}/{key}: {code}", mend)
         raise Refused(404, "there is nothing to read", [problem]) from None
+
+
+_BUCKET = re.compile(r"[a-zA-Z0-9._-]{1,255}")
+"""What boto3 takes for the name of a bucket."""
+
+
+def _object(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI, of which there can be an object."""
+    bucket, key = split_uri(uri)
+    if not _BUCKET.fullmatch(bucket) or not key:
+        problem = Problem("manifest", "s3://BUCKET/KEY", shown(uri), "mend the location")
+        raise Refused(400, "there is nothing to read", [problem])
+    return bucket, key
 
 
 def fetch_from(s3: Any) -> Fetch:
@@ -64,6 +81,8 @@ def fetch_from(s3: Any) -> Fetch:
 
     def fetch(uri: str) -> bytes:
         bucket, key = split_uri(uri)
+        if not _BUCKET.fullmatch(bucket) or not key:
+            raise FileNotFoundError(f"{uri}: no URI of an object")
         try:
             return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except s3.exceptions.ClientError as error:

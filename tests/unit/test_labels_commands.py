@@ -1,5 +1,6 @@
 """`gtplus labels`: what people see, what programs get, and how it says no."""
 
+import errno
 import io
 import json
 import os
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from gtplus_cli.caller import Caller
 from gtplus_cli.errors import guarded
-from gtplus_cli.labels import check_labels, label_statistics
+from gtplus_cli.labels import FORMATS, check_labels, label_statistics
 from gtplus_cli.labels.checking import SHOWN_OF_A_KIND
 from gtplus_cli.main import app
 
@@ -337,3 +338,96 @@ def test_where_nothing_can_be_written_the_option_is_named(gtplus: Any, command: 
     assert option in errors
     assert "Error:" not in errors
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (f"convert {BOXES} out --to coco", "OUTPUT"),
+        (f"convert {BOXES} out --to yolo", "OUTPUT"),
+        (f"check {DATA / 'documented.manifest'} --attribute none --report /dev/full", "--report"),
+        (f"card {BOXES} --output /dev/full", "--output"),
+    ],
+)
+def test_where_the_disk_ends_half_way_the_option_is_named_and_nothing_is_left(
+    gtplus: Any, monkeypatch: pytest.MonkeyPatch, command: str, option: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in ("coco", "yolo"):
+        monkeypatch.setattr(FORMATS[name].writer, "close", full)
+    code, _, errors = gtplus(command)
+    assert code == 1
+    assert all(word in errors for word in (option, "No space left on device", "make room"))
+    assert "OSError" not in errors
+    assert list(Path().iterdir()) == []
+
+
+def test_what_to_do_next_can_be_pasted_into_a_shell(gtplus: Any) -> None:
+    Path("output (3).manifest").write_text(lines({**boxed(1), "source-ref": "s3://b/my images/1.png"}))
+    assert "gtplus labels stats 'output (3).manifest'" in gtplus("check 'output (3).manifest'")[1]
+    assert "gtplus labels card 'output (3).manifest'" in gtplus("stats 'output (3).manifest'")[1]
+    _, out, _ = gtplus("convert 'output (3).manifest' 'my yolo' --to yolo")
+    assert "aws s3 sync 's3://b/my images/' 'my yolo/images'" in out
+
+
+def test_a_list_of_classes_is_utf_8(gtplus: Any) -> None:
+    Path("m").write_text(lines(boxed(1, (0, 0, 1, 1), names={"0": "Tür"})))
+    Path("classes").write_bytes("\ufeffTür\r\n".encode())
+    assert gtplus("convert m coco --to coco --classes classes")[0] == 0
+    Path("classes").write_bytes("Tür".encode("latin-1"))
+    code, _, errors = gtplus("convert m coco2 --to coco --classes classes")
+    assert (code, "save it as UTF-8" in errors, "--classes" in errors) == (1, True, True)
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("uri", ["s3://", "s3://labels", "s3://labels/", "s3://no such/x", "s3:///x"])
+def test_an_s3_uri_of_no_object_is_refused_before_s3_is_asked(gtplus: Any, uri: str) -> None:
+    code, _, errors = gtplus(f"convert '{uri}' out --to coco")
+    assert (code, "s3://BUCKET/KEY" in errors, uri in errors) == (1, True, True)
+
+
+@pytest.mark.parametrize(("code", "mend"), [("403", "s3:GetObject"), ("404", "mend the bucket or the key")])
+def test_what_s3_does_not_give_is_told_with_its_mend(
+    gtplus: Any, monkeypatch: pytest.MonkeyPatch, code: str, mend: str
+) -> None:
+    class Closed(S3):
+        def _find(self, bucket: str, key: str) -> bytes:
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, "HeadObject")
+
+    monkeypatch.setattr(Caller, "session", type("Session", (), {"client": lambda self, name: Closed({})})())
+    for command in ("check {}", "stats {}", "card {}", "convert {} out --to coco"):
+        exit_, _, errors = gtplus(command.format("s3://labels/output.manifest"))
+        assert (exit_, f"s3://labels/output.manifest: {code}" in errors, mend in errors) == (1, True, True), command
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_reference_that_is_no_uri_of_an_object_is_told_like_one_that_is_missing(gtplus: Any) -> None:
+    line = json.loads((DATA / "documented.manifest").read_text().splitlines()[7])
+    Path("video").write_text(lines({**line, "CarObjectTracking-ref": "s3://no such.json"}))
+    code, _, errors = gtplus("check video --follow")
+    assert (code, "sequence file that cannot be read" in errors) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "region"),
+    [("stats s3://labels/m", "eu-west-1"), ("stats s3://labels/m --region us-east-1", "us-east-1")],
+)
+def test_the_region_of_the_environment_is_that_of_the_session(
+    gtplus: Any, monkeypatch: pytest.MonkeyPatch, command: str, region: str
+) -> None:
+    asked: list[str | None] = []
+
+    class Session:
+        def __init__(self, *, profile_name: str | None, region_name: str | None) -> None:
+            self.region_name = region_name
+            asked.append(region_name)
+
+        def client(self, name: str) -> S3:
+            return S3({"s3://labels/m": BOXES.read_bytes()})
+
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setattr("gtplus_cli.caller.boto3.Session", Session)
+    assert gtplus(command)[0] == 0
+    assert asked == [region]

@@ -232,9 +232,9 @@ def test_a_mask_that_cannot_be_read_is_counted(folder: Path, content: bytes | No
             raise FileNotFoundError(uri)
         return content
 
-    done = convert_labels(DATA / "segmentation.manifest", folder / "coco.json", to="coco", fetch=fetch)
-    assert (done.objects, done.left) == (0, {"masks that cannot be read": 1})
-    assert json.loads(done.output.read_text())["images"] == []
+    with pytest.raises(Refused, match="1 masks that cannot be read"):
+        convert_labels(DATA / "segmentation.manifest", folder / "coco.json", to="coco", fetch=fetch)
+    assert list(folder.iterdir()) == []
 
 
 # YOLO and Pascal VOC
@@ -333,9 +333,13 @@ def test_annotations_that_cannot_be_read_or_held_are_counted_in_every_format(fol
 def test_yolo_leaves_out_images_of_unknown_size(folder: Path) -> None:
     value = {"annotations": [{"class_id": 0, "left": 1, "top": 1, "width": 2, "height": 2}]}
     line = {"source-ref": ROOT + "1.png", "label": value, "label-metadata": {"class-map": {"0": "car"}}}
-    with written([line]) as manifest:
+    sized = {**line, "source-ref": ROOT + "2.png", "label": {**value, "image_size": [{"width": 9, "height": 9}]}}
+    with written([line, sized]) as manifest:
         done = convert_labels(manifest, folder / "yolo", to="yolo")
-    assert (done.objects, done.left) == (0, {"images whose label does not tell their size": 1})
+    assert (done.objects, done.left) == (1, {"images whose label does not tell their size": 1})
+    with written([line]) as manifest, pytest.raises(Refused, match="1 images whose label does not tell their size"):
+        convert_labels(manifest, folder / "none", to="yolo")
+    assert [path.name for path in folder.iterdir()] == ["yolo"]
 
 
 def test_spans_that_cannot_be_read_are_counted(folder: Path) -> None:
