@@ -74,7 +74,9 @@ CORPUS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a tag of an object": (
         role_gets(
-            template(policy(READ), bucket=policy({**DENY, "Condition": {"StringEquals": {"s3:ExistingObjectTag/x": "y"}}}))
+            template(
+                policy(READ), bucket=policy({**DENY, "Condition": {"StringEquals": {"s3:ExistingObjectTag/x": "y"}}})
+            )
         ),
         "s3:existingobjecttag/x",
     ),
