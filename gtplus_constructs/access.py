@@ -138,17 +138,20 @@ class DataGrant:
         inputs = [self.bucket.arn_for_objects(f"{prefix}*") for prefix in self.read]
         return self._statements("", read=self.readable, write=inputs)
 
-    def allow_statements(self, role_arn: str, name: str) -> list[iam.PolicyStatement]:
+    def allow_statements(self, role_arn: str, name: str, *, provider: bool = True) -> list[iam.PolicyStatement]:
         """The Allow of a bucket of another account, whose owner must add it.
 
         Args:
             role_arn: the role.
             name: of the role, for the statements' ids.
+            provider: whether the role is a provider's, as in `identity_statements`.
         """
+        name = f"Granted{name}"  # beside the guard's statements: ids are unique in a policy
         statements = [
             s for s in self._statements(name, read=self.readable, write=self.writable) if s.sid != f"Key{name}"
         ]
-        statements.append(_allow(f"Location{name}", "s3:GetBucketLocation", [self.bucket.bucket_arn]))
+        if provider:
+            statements.append(_allow(f"Location{name}", "s3:GetBucketLocation", [self.bucket.bucket_arn]))
         for statement in statements:
             statement.add_arn_principal(role_arn)
         return statements
@@ -240,7 +243,7 @@ class DataAccessRole(Construct):
         self.role, self._pattern = self._make(trusted)
         for index, grant in enumerate(self.grants):
             self._guard(index, grant)
-            self._tell_key_owner(index, grant)
+            _ask_key_owner(self, index, grant, self.role_arn, self._name(index))
 
     @classmethod
     def from_role_arn(
@@ -348,15 +351,10 @@ class DataAccessRole(Construct):
     def _guard(self, index: int, grant: DataGrant) -> None:
         stack = Stack.of(self)
         statements = [*grant.guard_statements(self._pattern, self._name(index)), grant.transport_statement()]
-        owner = grant.bucket.env.account
-        if _of_another_account(owner, stack):
+        if _of_another_account(grant.bucket.env.account, stack):
             # Across accounts both sides must allow, and we can write only ours.
-            statements = [*grant.allow_statements(self.role_arn, self._name(index)), *statements]
-            Annotations.of(self).add_warning_v2(
-                "gtplus:BucketOfAnotherAccount",
-                f"The bucket of grant {index} is of account {owner}: the role reaches it only once its owner adds to "
-                f"its policy: {_as_json(stack, statements)}",
-            )
+            allowed = grant.allow_statements(self.role_arn, self._name(index))
+            _ask_bucket_owner(self, index, grant, [*allowed, *statements])
             return
         if isinstance(grant.bucket, LabelingBucket) and f"/{DATA_ROLES}" in self._pattern:
             # Our bucket holds every data role of ours to the four actions, and lets in only those that it is told of.
@@ -374,17 +372,6 @@ class DataAccessRole(Construct):
                 f"admit the role, too: bucket.admit(...)). Add them: "
                 f"{_as_json(stack, statements)}",
             )
-
-    def _tell_key_owner(self, index: int, grant: DataGrant) -> None:
-        """Across accounts a key must let the role in, too; its policy is its owner's to write."""
-        key, stack = grant.encryption_key, Stack.of(self)
-        if key is None or not _of_another_account(key.env.account, stack):
-            return
-        Annotations.of(self).add_warning_v2(
-            "gtplus:KeyOfAnotherAccount",
-            f"The key of grant {index} is of account {key.env.account}: the role uses it only once its owner adds to "
-            f"its policy: {_as_json(stack, [grant.key_statement(self.role_arn, self._name(index))])}",
-        )
 
 
 class _BroughtRole(DataAccessRole):
@@ -424,6 +411,44 @@ def data_policy(grants: Sequence[DataGrant], *, provider: bool = True) -> iam.Po
     """
     return iam.PolicyDocument(
         statements=[s for i, grant in enumerate(grants) for s in grant.identity_statements(i, provider=provider)]
+    )
+
+
+def ask_owners(scope: Construct, grants: Sequence[DataGrant], role: iam.IRole) -> None:
+    """Warn with what the owners of other accounts must add for our own functions' role.
+
+    Args:
+        scope: who warns.
+        grants: the grants.
+        role: the runtime role.
+    """
+    name = f"Ours{scope.node.addr[-12:]}"
+    for index, grant in enumerate(grants):
+        if _of_another_account(grant.bucket.env.account, Stack.of(scope)):
+            statements = grant.allow_statements(role.role_arn, f"{name}{index}", provider=False)
+            _ask_bucket_owner(scope, index, grant, statements)
+        _ask_key_owner(scope, index, grant, role.role_arn, f"{name}{index}")
+
+
+def _ask_bucket_owner(
+    scope: Construct, index: int, grant: DataGrant, statements: Sequence[iam.PolicyStatement]
+) -> None:
+    Annotations.of(scope).add_warning_v2(
+        "gtplus:BucketOfAnotherAccount",
+        f"The bucket of grant {index} is of account {grant.bucket.env.account}: {scope.node.path} reaches it only once "
+        f"its owner adds to its policy: {_as_json(Stack.of(scope), statements)}",
+    )
+
+
+def _ask_key_owner(scope: Construct, index: int, grant: DataGrant, role_arn: str, name: str) -> None:
+    """Across accounts a key must let the role in, too; its policy is its owner's to write."""
+    key, stack = grant.encryption_key, Stack.of(scope)
+    if key is None or not _of_another_account(key.env.account, stack):
+        return
+    Annotations.of(scope).add_warning_v2(
+        "gtplus:KeyOfAnotherAccount",
+        f"The key of grant {index} is of account {key.env.account}: {scope.node.path} uses it only once its owner adds "
+        f"to its policy: {_as_json(stack, [grant.key_statement(role_arn, name)])}",
     )
 
 

@@ -14,7 +14,7 @@ from constructs import Construct
 from gtplus_constructs._hooks import Statuses
 from gtplus_constructs._sizes import MAX_PARAMETER_BYTES, rendered_size
 from gtplus_constructs._validation import check_either, check_id, raise_all
-from gtplus_constructs.access import DataAccessRole, DataGrant, check_grants, check_size, data_policy
+from gtplus_constructs.access import DataAccessRole, DataGrant, ask_owners, check_grants, check_size, data_policy
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_constructs.team import ProjectTeam
 from gtplus_constructs.workspace import LabelingWorkspace
@@ -112,6 +112,7 @@ class LabelingProject(Construct):
         self.data_access = data_role
         self.reporting_role = self._reporting_role()
         self.runtime_role = self._runtime_role()
+        ask_owners(self, grants, self.runtime_role)
         self.team = ProjectTeam(
             self, "Team", directory=workspace.directory, project_id=self.project_id, existing=groups
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
@@ -209,6 +210,48 @@ def test_a_bucket_of_another_account_gets_no_policy_and_its_owner_the_statements
     assert '"aws:SecureTransport": "false"' in warning
     template = assertions.Template.from_stack(scene.stack)
     assert "theirs" not in json.dumps(template.find_resources("AWS::S3::BucketPolicy"))
+
+
+def test_owners_of_another_account_are_told_what_lets_the_project_work() -> None:
+    """With what they are to paste the data role and our own functions' role reach the data, and no more than that."""
+    scene = Scene()
+    key = kms.Key.from_key_arn(scene.stack, "Key", "arn:aws:kms:us-east-1:333333333333:key/1")
+    bucket = s3.Bucket.from_bucket_attributes(
+        scene.stack, "Theirs", bucket_arn="arn:aws:s3:::theirs", account="333333333333", region="us-east-1"
+    )
+    data = DataGrant(bucket, read="in/", write="out/", encryption_key=key)
+    project = LabelingProject(scene.stack, "Theirs2", workspace=scene.workspace, data=data)
+    access = Access.from_stack(scene.stack)
+    arns = {
+        f"${{{scene.stack.get_logical_id(role.node.default_child)}.Arn}}": access.resource(role)  # type: ignore[arg-type]
+        for role in (project.role, project.runtime_role)
+    }
+    pasted: dict[str, list[dict[str, Any]]] = {}
+    for line in scene.warnings():
+        if "OfAnotherAccount" in line:
+            for name, arn in arns.items():
+                line = line.replace(name, arn)
+            statements = json.JSONDecoder().raw_decode(line[line.index("[{") :])[0]
+            pasted.setdefault(bucket.bucket_arn if "The bucket" in line else key.key_arn, []).extend(statements)
+    for arn, statements in pasted.items():
+        ids = [statement["Sid"] for statement in statements if "Sid" in statement]
+        assert len(set(ids)) == len(ids)
+        access = access.with_resource_policy(
+            arn, {"Version": "2012-10-17", "Statement": statements}, account="333333333333"
+        )
+    through_s3 = {
+        "kms:ViaService": "s3.us-east-1.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": bucket.bucket_arn
+    }  # fmt: skip
+    for role in (project.role, project.runtime_role):
+        caller = access.of(role)
+        caller.can("s3:GetObject", access.object(bucket, "in/1.png"))
+        caller.can("s3:PutObject", access.object(bucket, "out/1.json"))
+        caller.can("s3:ListBucket", bucket, {"s3:prefix": "in/"})
+        caller.can("kms:Decrypt", key, through_s3)
+        caller.cannot("kms:Decrypt", key)
+        caller.cannot("s3:GetObject", access.object(bucket, "secret/1.png"))
+        caller.cannot("s3:PutObject", access.object(bucket, "in/1.png"))
+        caller.cannot("s3:DeleteObject", access.object(bucket, "out/1.json"))
 
 
 def test_the_owner_of_a_key_of_another_account_is_told_what_to_add() -> None:
