@@ -216,6 +216,26 @@ def test_key_points() -> None:
     assert label.name == "2 × dog, 4 × cat"
 
 
+def test_shapes_that_a_custom_task_hands_on_as_a_text() -> None:
+    """The developer guide, `doc_source/sms-custom-templates-step2-demo1.md`, "The output of your labeling job"."""
+    told = (
+        '{"boundingBox":{"boundingBoxes":[{"height":878, "label":"bird", "left":208, "top":6, "width":809}], '
+        '"inputImageProperties":{"height":924, "width":1280}}}'
+    )
+    metadata = {"type": "groundTruth/custom", "job_name": "birds", "human-annotated": "yes"}
+    label = read({"workerId": "<URL>", "imageSource": "<image URL>", "boxesInfo": told}, metadata)
+    assert label.annotations == (Annotation("bird", geometry=Box(208, 6, 809, 878)),)
+    assert (label.kind, label.size, label.name) == (Kind.SHAPES, (1280, 924), "1 × bird")
+
+
+@pytest.mark.parametrize(
+    "told", ["{", "{}", '{"boundingBox":', "[" * 200, '{"a":' * 200, "{no JSON}", '{"boundingBoxes":1}']
+)
+def test_a_text_that_tells_no_shapes_is_carried(told: str) -> None:
+    label = read({"boxesInfo": told}, {"type": "groundtruth/custom"})
+    assert (label.kind, label.value, label.annotations) == (Kind.UNKNOWN, {"boxesInfo": told}, ())
+
+
 # What real files lack
 
 

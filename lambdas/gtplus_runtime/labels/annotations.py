@@ -16,6 +16,7 @@ from gtplus_runtime.labels.model import (
     Span,
 )
 from gtplus_runtime.labels.text import text_of
+from gtplus_runtime.strict_json import read_json
 
 UNREADABLE = "annotation that cannot be read"
 UNMAPPED = "class without an entry in the class map"
@@ -186,11 +187,23 @@ def read_frame(frame: Json, metadata: Json, found: Found) -> None:
 
 
 def _shape_lists(value: Any) -> Iterator[tuple[Json, str]]:
-    outer = value if isinstance(value, list) else [value]
-    holders = [entry for entry in outer if isinstance(entry, dict)]
-    holders += [inner for entry in holders for inner in entry.values() if isinstance(inner, dict)]
+    outer = [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, dict)]
+    # A function that consolidates may hand on what the workers' page sent as the text that it was.
+    outer += [told for entry in outer for inner in entry.values() if (told := _told(inner)) is not None]
+    holders = outer + [inner for entry in outer for inner in entry.values() if isinstance(inner, dict)]
     for holder in holders:
         yield from ((holder, name) for name in _SHAPES if isinstance(holder.get(name), list))
+
+
+def _told(value: Any) -> Json | None:
+    """The JSON object that a text is, or None."""
+    if not isinstance(value, str) or not value.startswith("{"):
+        return None
+    try:
+        told = read_json(value)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def _read_drawn(
