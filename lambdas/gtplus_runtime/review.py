@@ -45,7 +45,8 @@ def draw(labels: Sequence[Label], size: int, seed: str, method: str = "random") 
         seed: stated on the batch, so that anyone can draw the same again.
         method: one of `METHODS`. `random`: simple random sampling without replacement. `stratified`: by class, in
             proportion, and where there is room at least one of each class. `least-confident`: the lowest confidences
-            first, then the objects without one; those alike in the seed's order.
+            first, that of an object being its least sure annotation's, then the objects without one; those alike in
+            the seed's order.
 
     Returns:
         The sample, in the order of the labels.
@@ -72,7 +73,7 @@ def _sample(indices: Sequence[int], size: int, seed: str) -> list[int]:
 
 
 def _confidence(label: Label) -> float:
-    return inf if label.confidence is None else label.confidence
+    return inf if (least := label.least_confidence) is None else least
 
 
 def _draw_stratified(labels: Sequence[Label], size: int, seed: str) -> list[Drawn]:

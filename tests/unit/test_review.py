@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, hypergeom
 
-from gtplus_runtime.labels import Annotation, Coverage, Label
+from gtplus_runtime.labels import Annotation, Coverage, Label, labels_of
 from gtplus_runtime.review import (
     METHODS,
     Drawn,
@@ -210,6 +210,35 @@ def test_of_those_alike_in_confidence_the_seed_draws() -> None:
     objects = [labeled(number, ["a"], 0.5) for number in range(20)]
     drawn = {each.label.source for seed in range(50) for each in draw(objects, 5, str(seed), "least-confident")}
     assert len(drawn) == 20
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "metadata"),
+    [
+        (
+            "object-detection",
+            {"annotations": [{"class_id": 0, "left": 0, "top": 0, "width": 1, "height": 1}] * 2},
+            {"objects": [{"confidence": 0.9}, {"confidence": 0.1}]},
+        ),
+        ("image-classification-multilabel", [0, 1], {"confidence-map": {"0": 0.9, "1": 0.1}}),
+        (
+            "text-span",
+            {"annotations": {"entities": [{"startOffset": 0, "endOffset": 1, "label": "a"}] * 2}},
+            {"entities": [{"confidence": 0.9}, {"confidence": 0.1}]},
+        ),
+        (
+            "semantic-segmentation",
+            "s3://b/mask.png",
+            {"internal-color-map": {str(at): {"class-name": "a", "confidence": at / 10} for at in (9, 1)}},
+        ),
+        ("image-classification", 0, {"confidence": 0.1}),
+    ],
+)
+def test_an_object_is_as_sure_as_its_least_sure_annotation(type_: str, value: Any, metadata: dict[str, Any]) -> None:
+    entry = {"source-ref": "s3://b/1", "label": value, "label-metadata": {"type": f"groundtruth/{type_}", **metadata}}
+    [unsure] = labels_of(entry)
+    surer = [labeled(number, ["a"], 0.5) for number in range(9)]
+    assert [drawn.label for drawn in draw([*surer, unsure], 1, "seed", "least-confident")] == [unsure]
 
 
 # The risks of the proposal

@@ -23,7 +23,7 @@ def handler(batch: Batch) -> None:
     labeled = coverage.labeled
     sample = draw(labeled, batch.place.settings["sampleSize"], seed, method)
     entries = [
-        {"object": label.source, "label": label.value, "name": label.name, "confidence": label.confidence}
+        {"object": label.source, "label": label.value, "name": label.name, "confidence": label.least_confidence}
         | ({} if weight is None else {"weight": weight})
         for label, weight in sample
     ]

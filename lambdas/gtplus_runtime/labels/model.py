@@ -141,3 +141,8 @@ class Label(NamedTuple):
         """Every confidence of the label: those of its annotations, or its own where they have none."""
         own = [a.confidence for a in self.annotations if a.confidence is not None]
         return iter(own or ([] if self.confidence is None else [self.confidence]))
+
+    @property
+    def least_confidence(self) -> float | None:
+        """The confidence of what the label is least sure of; None where it tells none."""
+        return min(self.confidences, default=None)
