@@ -45,6 +45,7 @@ _WORKSPACE_KEY = "The workspace's key serves its services for this account, and 
 _TABLE = "The table is added to and never emptied"
 _CALLS = "Functions are called by what is theirs to call"
 _RIGHTS = "No role passes a role, nor changes rights"
+_THROUGH = "a use of a key is always through a service"
 _LET_IN = "resource policies let in only services that are tied to us"
 _KINDS = "only kinds of resources that are thought about are there"
 _THINGS = "each role is allowed its own things and no other"
@@ -62,6 +63,10 @@ _TOKEN = "a token goes to the table and nowhere else"
 _PLACE = "a place says what its project is granted"
 _STREAM = "the tables stream holds keys only"
 _ENCRYPTED = "queues topic and logs are encrypted with the workspaces key"
+
+
+def _through(service: str) -> dict[str, Any]:
+    return {"StringEquals": {"kms:ViaService": f"{service}.us-east-1.amazonaws.com"}}
 
 
 def state(ending: str, edit: Callable[[Any], object]) -> Change:
@@ -227,6 +232,21 @@ ENGINE = [
         "the runtime role uses another key",
         _THINGS,
         rewrite("the runtime role", '"Key0"', Resource=ref("the key", "the vendor's key")),
+    ),
+    Fault(
+        "the runtime role uses the key for any bucket",
+        _THROUGH,
+        rewrite("the runtime role", '"Key0"', Condition=_through("s3")),
+    ),
+    Fault(
+        "the neighbour uses the key for any bucket",
+        _THROUGH,
+        rewrite("the neighbour", '"Key0"', Condition=_through("s3")),
+    ),
+    Fault(
+        "the API uses the key through what it never calls",
+        _THROUGH,
+        rewrite("the API", '"TableKey"', Condition=_through("sqs")),
     ),
     Fault(
         "functions do not know the runtime role's path",

@@ -7,7 +7,7 @@ from gtplus_runtime import revocation
 from gtplus_runtime.lifecycle import BATCH
 from tests.access.promise import Promises
 from tests.access.specification import QUESTIONS, ask
-from tests.access.town import ACCOUNT, EXTERNAL_ID, VENDOR, Body
+from tests.access.town import ACCOUNT, EXTERNAL_ID, REGION, VENDOR, Body
 from tests.access.world import SERVICE, World, listed, statements
 
 PROMISES = Promises()
@@ -366,9 +366,23 @@ def a_role_is_denied_our_own_files_and_what_is_revoked_and_nothing_else(world: W
 
 @PROMISES
 def a_use_of_a_key_is_always_through_a_service(world: World) -> None:
-    for name, statement in world.identity_statements():
-        if any(action.startswith("kms:") for action in listed(statement.get("Action", []))):
-            assert "kms:ViaService" in statement.get("Condition", {}).get("StringEquals", {}), f"{name}: {statement}"
+    """Through each that a role has to do with, and no other; in S3 for its own bucket alone."""
+    for word, name, _ in roles(world):
+        used, encrypted, buckets = set(), set(), set()
+        for statement in own_statements(world, name):
+            for action in listed(statement.get("Action", [])):
+                service = action.partition(":")[0]
+                if service in ("dynamodb", "sqs", "s3") or action == "sns:Publish":
+                    encrypted.add(f"{service}.{REGION}.amazonaws.com")
+                buckets |= set(listed(statement["Resource"])) if action == "s3:ListBucket" else set()
+                if service == "kms":
+                    used.add(statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService"))
+        assert used in (set(), encrypted), f"{word}: through {used}, not through {encrypted}"
+        for statement in own_statements(world, name):
+            condition = statement.get("Condition", {})
+            if condition.get("StringEquals", {}).get("kms:ViaService", "").startswith("s3."):
+                found = condition.get("StringLike", {}).get("kms:EncryptionContext:aws:s3:arn", [])
+                assert set(found) == buckets | {f"{bucket}/*" for bucket in buckets}, f"{word}: for {found}"
 
 
 @PROMISES
