@@ -7,6 +7,7 @@ import gc
 import os
 from datetime import UTC, datetime
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 _CONFIG: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 5}, "connect_timeout": 3, "read_timeout": 20}
 
 
-@cache
 def client(name: Any) -> Any:
-    """The client of a service with this function's own credentials."""
+    """The client of a service with this function's own credentials, for all threads."""
+    # A client may be used by many threads, and must be made by one ("Multithreading" in Boto3's guide to clients).
+    with _making:
+        return _client(name)
+
+
+_making = Lock()
+
+
+@cache
+def _client(name: Any) -> Any:
     return _make(name)
 
 

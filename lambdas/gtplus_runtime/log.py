@@ -1,6 +1,7 @@
 """One JSON line a call, with named fields only: nothing of a body, a manifest or a token gets into a log."""
 
 import json
+from collections.abc import Mapping
 
 _FIELDS = frozenset(
     {
@@ -29,4 +30,9 @@ def log(message: str, **fields: object) -> None:
         fields: of the allowed names; others are left out.
     """
     kept = {name: value for name, value in fields.items() if name in _FIELDS and value is not None}
-    print(json.dumps({"message": message, **kept}, default=str))
+    write({"message": message, **kept})
+
+
+def write(line: Mapping[str, object]) -> None:
+    """Write a line in one piece, whatever other threads write."""
+    print(json.dumps(line, default=str) + "\n", end="")

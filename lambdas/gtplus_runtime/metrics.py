@@ -8,13 +8,13 @@ CloudWatch Logs Insights. A line may be written twice, as every handler may run 
 Source: "Specification: Embedded metric format" of the Amazon CloudWatch User Guide.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from gtplus_runtime import aws
 from gtplus_runtime.lifecycle import BatchStatus
+from gtplus_runtime.log import write
 from gtplus_runtime.store import Key
 
 NAMESPACE = "GroundTruthPlus/Labeling"
@@ -74,4 +74,4 @@ def _write(key: Key, values: Mapping[str, int], status: str | None = None) -> No
         **({} if status is None else {"Status": status}),
         **values,
     }
-    print(json.dumps(line))
+    write(line)

@@ -280,6 +280,6 @@ def test_a_conflict_with_a_transaction_is_tried_again(world: World, faults: Faul
 
 def begin_anew() -> None:
     """As in a new process: no place is remembered, and no client that has used up its retries."""
-    aws.client.cache_clear()
+    aws._client.cache_clear()
     aws._sessions.clear()
     places._cache.clear()

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from botocore.exceptions import ClientError
@@ -222,6 +222,19 @@ class Parameters:
         return {"Parameter": {"Value": json.dumps(PLACE)}}
 
 
+class OneAfterTheOther:
+    """A pool of threads that has none."""
+
+    def __init__(self, _threads: int) -> None:
+        self.map = map
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 class Cloud:
     """The workspace.
 
@@ -268,6 +281,8 @@ class Cloud:
         patch.setattr(aws, "now", self._clock)
         patch.setattr(store_module.time, "sleep", lambda _: None)
         patch.setattr("builtins.print", lambda *_, **__: None)
+        # A sequence of steps must give the same each time it is played.
+        patch.setattr(dispatcher, "ThreadPoolExecutor", OneAfterTheOther)
         for name, value in settings.items():
             patch.setenv(f"GTPLUS_{name}", value)
 

@@ -1,6 +1,7 @@
 """The dispatcher tells what happened: to the bus, to people, or to one of the two again; a refusal is no success."""
 
 import json
+import threading
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -146,3 +147,30 @@ def test_however_many_records_there_are_the_table_is_read_once_and_a_head_is_fol
         failed = dispatcher.handler({"Records": records}, None)["batchItemFailures"]
     assert (Table.reads, woken, outside.told) == (1, ["Ready for review"], [ON_BUS, TO_PEOPLE])
     assert failed == [{"itemIdentifier": "3"}], "a record that says nothing holds up no other"
+
+
+def test_batches_are_followed_side_by_side_and_the_events_of_each_in_order(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = threading.Barrier(2)
+    event = ITEMS[KEY.pk, "EVENT#00000005"]
+    items = {
+        (Key("p", name).pk, f"EVENT#{seq:08}"): {**event, "seq": seq, "status": "Accepted"}
+        for name in ("a", "b")
+        for seq in (5, 6)
+    }
+    told: list[tuple[str, int]] = []
+
+    def put(detail_type: str, detail: dict[str, Any]) -> None:
+        if detail["seq"] == 5:
+            met.wait(10)  # breaks where one batch waits for the other
+        told.append((detail["batch"], detail["seq"]))
+
+    monkeypatch.setattr(dispatcher, "_put", put)
+    records = [
+        {"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}, "SequenceNumber": pk + sk}}
+        for pk, sk in items
+    ]
+    with patch.dict(ITEMS, items):
+        assert dispatcher.handler({"Records": records}, None) == {"batchItemFailures": []}
+    assert {name: [seq for batch, seq in told if batch == name] for name in ("a", "b")} == {"a": [5, 6], "b": [5, 6]}
