@@ -12,7 +12,7 @@ from gtplus_cli.labels.formats.huggingface import HuggingFaceWriter
 from gtplus_cli.labels.formats.tables import CsvWriter, JsonLinesWriter
 from gtplus_cli.labels.formats.voc import VocWriter
 from gtplus_cli.labels.formats.writer import Writer
-from gtplus_cli.labels.formats.yolo import YoloWriter
+from gtplus_cli.labels.formats.yolo import YoloSegmentWriter, YoloWriter
 from gtplus_cli.labels.reading import Fetch, opened
 from gtplus_cli.labels.survey import Survey, labels_to_convert, survey
 from gtplus_runtime.labels import Kind
@@ -48,6 +48,9 @@ FORMATS = {
         follows=frozenset({"classes of masks"}),
     ),
     "yolo": Format("YOLO", YoloWriter, frozenset({"boxes"}), is_folder=True, images="images/"),
+    "yolo-seg": Format(
+        "YOLO segmentation", YoloSegmentWriter, frozenset({"polygons"}), is_folder=True, images="images/"
+    ),
     "voc": Format("Pascal VOC", VocWriter, frozenset({"boxes"}), is_folder=True, images="JPEGImages/"),
     "csv": Format("CSV", CsvWriter, None, is_folder=False),
     "jsonl": Format("JSON Lines", JsonLinesWriter, None, is_folder=False),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from gtplus_runtime.labels import Annotation, Box, Kind, Label
+from gtplus_runtime.labels import Annotation, Box, Kind, Label, Polygon
 
 _NAME_BYTES = 200
 """Bytes of a part of a file name: file systems end at 255, and an ending comes behind."""
@@ -64,3 +64,32 @@ def clipped(box: Box, size: tuple[float, float]) -> Box | None:
     left, top = max(0.0, box.left), max(0.0, box.top)
     right, bottom = min(size[0], box.left + box.width), min(size[1], box.top + box.height)
     return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+
+def clipped_outline(polygon: Polygon, size: tuple[float, float]) -> Polygon | None:
+    """The part of a polygon that is in the image; None where there is none.
+
+    Cut by one edge after the other (I. Sutherland, G. Hodgman, "Reentrant polygon clipping", CACM 17, 1974); what falls
+    apart stays one outline, whose parts hang together along an edge of the image.
+    """
+    points = list(polygon.points)
+    for axis, edge, sign in ((0, 0.0, 1), (0, size[0], -1), (1, 0.0, 1), (1, size[1], -1)):
+        kept: list[tuple[float, float]] = []
+        for before, point in zip(points[-1:] + points[:-1], points, strict=True):
+            inside = (point[axis] - edge) * sign >= 0
+            if inside != ((before[axis] - edge) * sign >= 0):
+                share = (edge - before[axis]) / (point[axis] - before[axis])
+                across = before[1 - axis] + share * (point[1 - axis] - before[1 - axis])
+                kept.append((edge, across) if axis == 0 else (across, edge))
+            if inside:
+                kept.append(point)
+        points = kept
+    found = Polygon(tuple(points))
+    return found if area_of(found) > 0 else None
+
+
+def area_of(polygon: Polygon) -> float:
+    """The area of a polygon, by the shoelace formula."""
+    points = polygon.points
+    turned = zip(points, (*points[1:], *points[:1]), strict=True)
+    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in turned)) / 2

@@ -218,7 +218,7 @@ def test_card_is_printed_or_written(gtplus: Any, tmp_path: Path) -> None:
     [
         ("check none.manifest", "there is nothing to read"),
         ("convert {segmentation} out --to yolo", "YOLO holds boxes"),
-        ("convert {segmentation} out --to xml", "one of coco, yolo, voc, csv, jsonl, hf"),
+        ("convert {segmentation} out --to xml", "one of coco, yolo, yolo-seg, voc, csv, jsonl, hf"),
         ("convert coco.json out --from coco --to coco", "write --to manifest"),
         ("convert coco.json out --from xml --to manifest --prefix s3://a/", "one of coco, yolo, voc"),
         ("convert coco.json out --from coco --to manifest --prefix streets", "an S3 URI that ends in /"),

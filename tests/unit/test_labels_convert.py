@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gtplus_cli.labels import FORMATS, check_labels, convert_labels, import_labels, label_statistics
-from gtplus_cli.labels.pictures import relative
+from gtplus_cli.labels.pictures import clipped_outline, relative
+from gtplus_runtime.labels import Polygon
 from gtplus_runtime.problems import Refused
 
 DATA = Path(__file__).parents[1] / "data" / "labels"
@@ -319,6 +320,77 @@ def test_yolo_keeps_what_is_inside_of_the_image_and_counts_the_rest(folder: Path
     assert done.left == {"boxes outside of their image, or without an area": 2}
 
 
+def polygons_in(size: tuple[int, int], *outlines: list[tuple[float, float]]) -> dict[str, Any]:
+    polygons = [{"label": "a", "vertices": [{"x": x, "y": y} for x, y in outline]} for outline in outlines]
+    value = {"polygon": {"polygons": polygons, "inputImageProperties": {"width": size[0], "height": size[1]}}}
+    return {"source-ref": ROOT + "1.png", "label": value, "label-metadata": {"type": "groundtruth/custom"}}
+
+
+def test_an_independent_reader_of_yolo_outlines_sees_the_pixels_that_pycocotools_sees(folder: Path) -> None:
+    import supervision
+    from pycocotools.coco import COCO
+
+    value = json.loads((DATA / "crowd-polygon.json").read_text())
+    line = {"source-ref": ROOT + "1.png", "label": value, "label-metadata": {"type": "groundtruth/custom"}}
+    with written([line]) as manifest:
+        done = convert_labels(manifest, folder / "yolo", to="yolo-seg")
+        other = convert_labels(manifest, folder / "coco.json", to="coco")
+    (done.output / "images").mkdir()
+    Image.new("L", (1280, 853)).save(done.output / "images" / "1.png")
+    dataset = supervision.DetectionDataset.from_yolo(
+        str(done.output / "images"), str(done.output / "labels"), str(done.output / "data.yaml"), force_masks=True
+    )
+    [(_, _, detections)] = list(dataset)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(other.output))
+    assert detections.mask is not None
+    seen = {dataset.classes[at]: mask for at, mask in zip(detections.class_id, detections.mask, strict=True)}
+    assert seen.keys() == {"cat", "dog"}
+    for name, mask in seen.items():
+        expected = coco.annToMask(coco.loadAnns(coco.getAnnIds(catIds=coco.getCatIds(catNms=[name])))[0]).astype(bool)
+        assert (mask & expected).sum() / (mask | expected).sum() > 0.98
+
+
+@pytest.mark.parametrize(
+    ("outline", "told"),
+    [
+        ([(1, 2), (9, 2), (9, 8)], "0 0.1 0.2 0.9 0.2 0.9 0.8"),
+        ([(-5, -5), (5, -5), (5, 5), (-5, 5)], "0 0 0 0.5 0 0.5 0.5 0 0.5"),
+        ([(5, 5), (15, 5), (15, 15), (5, 15)], "0 1 0.5 1 1 0.5 1 0.5 0.5"),
+    ],
+)
+def test_an_outline_is_cut_at_the_edges_of_the_image(
+    folder: Path, outline: list[tuple[float, float]], told: str
+) -> None:
+    gone = [[(20, 1), (30, 1), (30, 9)], [(1, 1), (5, 5), (9, 9)], [(1, 1), (2, 2)]]
+    with written([polygons_in((10, 10), outline, *gone)]) as manifest:
+        done = convert_labels(manifest, folder / "yolo", to="yolo-seg")
+    line = (done.output / "labels" / "1.txt").read_text().split()
+    corners, expected = ({*zip(text[1::2], text[2::2], strict=True)} for text in (line, told.split()))
+    assert (corners, len(line)) == (expected, len(told.split()))
+    assert done.left == {"polygons outside of their image, or without an area": 3}
+
+
+coordinates = st.integers(-30, 40)
+
+
+@given(st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8))
+def test_what_is_cut_from_an_outline_covers_what_it_covered_in_the_image(outline: list[tuple[int, int]]) -> None:
+    def covers(points: tuple[tuple[float, float], ...], x: float, y: float) -> bool:
+        """By the even-odd rule."""
+        inside = False
+        for (x1, y1), (x2, y2) in zip(points, (*points[1:], *points[:1]), strict=True):
+            if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
+                inside = not inside
+        return inside
+
+    part = clipped_outline(Polygon(tuple(outline)), (10, 10))
+    points = () if part is None else part.points
+    assert all(0 <= edge <= 10 for point in points for edge in point)
+    for x, y in ((x + 0.37, y + 0.41) for x in range(0, 10, 3) for y in range(0, 10, 3)) if part else ():
+        assert covers(points, x, y) == covers(tuple(outline), x, y)
+
+
 def test_annotations_that_cannot_be_read_or_held_are_counted_in_every_format(folder: Path) -> None:
     box = {"class_id": 0, "left": 1, "top": 1, "width": 2, "height": 2}
     annotations = [box, {"class_id": 0, "x": 1, "y": 2}, {"class_id": 0, "left": 1}]
@@ -587,8 +659,12 @@ def test_video_frames_become_images_where_their_file_is_fetched(folder: Path) ->
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_same_manifest_gives_the_same_bytes(folder: Path, name: str) -> None:
     contents = []
+    manifest = DATA / "boxes.manifest"
+    if name == "yolo-seg":
+        manifest = folder / "outlines.manifest"
+        manifest.write_text(json.dumps(polygons_in((10, 10), [(1, 2), (9, 2), (9, 8)])))
     for run in ("one", "two"):
-        output = convert_labels(DATA / "boxes.manifest", folder / run, to=name).output
+        output = convert_labels(manifest, folder / run, to=name).output
         files = sorted(output.rglob("*")) if output.is_dir() else [output]
         contents.append([(f.relative_to(output), f.read_bytes()) for f in files if f.is_file()])
     assert contents[0] == contents[1]

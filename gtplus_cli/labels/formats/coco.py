@@ -15,7 +15,7 @@ from typing import Any
 
 from gtplus_cli.labels.formats.writer import Writer, to_json
 from gtplus_cli.labels.masks import regions_of
-from gtplus_cli.labels.pictures import pictures_of, relative
+from gtplus_cli.labels.pictures import area_of, pictures_of, relative
 from gtplus_cli.labels.reading import Fetch
 from gtplus_cli.labels.survey import Survey, thing
 from gtplus_runtime.labels import Annotation, Box, Color, Kind, Label, Polygon
@@ -71,7 +71,11 @@ class CocoWriter(Writer):
         if isinstance(geometry, Box):
             bbox, area, outline = list(geometry), geometry.width * geometry.height, []
         elif isinstance(geometry, Polygon):
-            bbox, area, outline = _bounds(geometry), _area(geometry), [[n for point in geometry.points for n in point]]
+            bbox, area, outline = (
+                _bounds(geometry),
+                area_of(geometry),
+                [[n for point in geometry.points for n in point]],
+            )
         else:
             self.left[thing(annotation, label.kind)] += 1
             return
@@ -100,10 +104,3 @@ class CocoWriter(Writer):
 def _bounds(polygon: Polygon) -> list[float]:
     xs, ys = [x for x, _ in polygon.points], [y for _, y in polygon.points]
     return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
-
-
-def _area(polygon: Polygon) -> float:
-    # The shoelace formula.
-    points = polygon.points
-    turned = zip(points, (*points[1:], points[0]), strict=True)
-    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in turned)) / 2
