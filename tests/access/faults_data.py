@@ -198,6 +198,17 @@ DATA_ROLE = [
     ),
     Fault("it is granted the neighbour's prefix", _THINGS, allow("the neighbour", "s3:GetObject", "the bucket/ra*")),
     Fault(
+        "the uploader lists the whole bucket",
+        "a listing is of the prefixes whose objects are granted",
+        rewrite("the uploader", '"s3:ListBucket"', Condition={"StringLike": {"s3:prefix": ["*"]}}),
+    ),
+    Fault("the vendor's bucket knows no prefix in a listing", _GUARD, lift("the vendor's bucket", "StringNotLike")),
+    Fault(
+        "the vendor's bucket takes plain HTTP for deleting",
+        _TLS,
+        rewrite("the vendor's bucket", "SecureTransport", Action="s3:GetObject"),
+    ),
+    Fault(
         "it uses the key by itself",
         "a use of a key is always through a service",
         rewrite("the data role", '"Key0"', Condition=None),

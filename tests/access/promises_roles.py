@@ -351,6 +351,18 @@ def an_allow_is_under_no_condition_but_of_listings_keys_and_subscriptions(world:
 
 
 @PROMISES
+def a_listing_is_of_the_prefixes_whose_objects_are_granted(world: World) -> None:
+    for word, name, _ in roles(world):
+        prefixes, objects = set(), set()
+        for statement in own_statements(world, name):
+            if statement.get("Action") == "s3:ListBucket":
+                prefixes |= set(statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", ["all"]))
+            elif statement.get("Action") in ("s3:GetObject", "s3:PutObject") and statement["Effect"] == "Allow":
+                objects |= {thing.partition("/")[2] for thing in listed(statement["Resource"])}
+        assert prefixes == objects, f"{word}: lists {prefixes}, reaches {objects}"
+
+
+@PROMISES
 def a_role_is_denied_our_own_files_and_what_is_revoked_and_nothing_else(world: World) -> None:
     """Another Deny would hide what a role is allowed, until somebody lifts it."""
     nothing = statements(revocation.role_policy("aws"))
