@@ -234,6 +234,11 @@ ENGINE = [
         rewrite("the runtime role", '"Key0"', Resource=ref("the key", "the vendor's key")),
     ),
     Fault(
+        "letters of rules are deleted without TLS",
+        "everything with a policy refuses what comes without tls",
+        rewrite("the rules' dead letters", "SecureTransport", Action="sqs:ReceiveMessage"),
+    ),
+    Fault(
         "the runtime role uses the key for any bucket",
         _THROUGH,
         rewrite("the runtime role", '"Key0"', Condition=_through("s3")),

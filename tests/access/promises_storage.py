@@ -107,6 +107,22 @@ def every_queue_and_topic_has_one_policy(world: World) -> None:
 
 
 @PROMISES
+def everything_with_a_policy_refuses_what_comes_without_tls(world: World) -> None:
+    """Of buckets and queues every action, of topics publishing, which is all that SNS lets a policy speak of here."""
+    refused: dict[str, set[str]] = {}
+    for _, holder, statement in world.resource_statements():
+        if statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}:
+            assert (statement["Effect"], statement["Principal"]) in (("Deny", "*"), ("Deny", {"AWS": "*"})), holder
+            refused.setdefault(holder, set()).update(listed(statement["Action"]))
+    holders = {
+        str(world.resolved({"Ref": name})): actions
+        for kind, actions in (("S3::Bucket", {"s3:*"}), ("SQS::Queue", {"sqs:*"}), ("SNS::Topic", {"sns:Publish"}))
+        for name in world.of_type(f"AWS::{kind}")
+    }
+    assert {holder: actions for holder, actions in refused.items() if holder in holders} == holders
+
+
+@PROMISES
 def resource_policies_let_in_only_services_that_are_tied_to_us(world: World) -> None:
     """Each with its own actions, and for our account, rule or topic alone."""
     key = world.names.town["the workspace's key"]
