@@ -296,6 +296,7 @@ def test_an_independent_reader_of_pascal_voc_agrees_and_the_way_back_leads_home(
         near(boxes_in(back, "label"), expected, 1e-5, confidence=False)
 
 
+@settings(max_examples=25)
 @given(manifests())
 def test_images_in_folders_come_back_from_every_format(lines: list[dict[str, Any]]) -> None:
     with written(lines) as manifest:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, hypergeom
 
@@ -52,6 +52,7 @@ def test_the_bound_is_the_published_one() -> None:
     assert upper_bound(7, 50, 0.975) == pytest.approx(0.26739600249700846, abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2_000), st.integers(1, 2_000), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_the_bound_is_that_of_clopper_and_pearson(wrong: int, judged: int, confidence: float) -> None:
     assume(wrong < judged)
@@ -95,6 +96,7 @@ def test_a_sample_is_drawn_without_replacement_from_what_is_there(total: int, si
     assert [label.source for label in sample] == sorted(label.source for label in sample)
 
 
+@settings(max_examples=15)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_manifest_does_not_move_the_draw(random: Any) -> None:
     lines = [json.dumps({"source-ref": label.source, "label": label.value}) for label in OBJECTS]
