@@ -39,7 +39,10 @@ def pictures_of(label: Label, root: str) -> Iterator[Picture]:
         return
     folder = name.rpartition(".")[0] or name
     for frame, annotations in groupby(label.annotations, key=lambda annotation: annotation.frame or ""):
-        yield Picture(f"{folder}/{relative(frame, '')}", label.source, label.size, tuple(annotations))
+        # Frames whose place is known are objects of their own.
+        known = frame.startswith("s3://")
+        path = relative(frame, root) if known else f"{folder}/{relative(frame, '')}"
+        yield Picture(path, frame if known else label.source, label.size, tuple(annotations))
 
 
 def relative(uri: str, root: str) -> str:

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from gtplus_runtime.labels import BadLine, Kind, Label, labels_of, read_lines, read_sequence
 from gtplus_runtime.labels.model import Defect
+from gtplus_runtime.labels.text import text_of
 from gtplus_runtime.places import split_uri
 from gtplus_runtime.problems import Problem, Refused, shown
+from gtplus_runtime.strict_json import read_json
 
 _CHUNK = 1 << 16
 
@@ -134,6 +136,23 @@ def _followed(label: Label, fetch: Fetch | None) -> Label:
     if fetch is None or label.kind is not Kind.SEQUENCE or not isinstance(label.value, str):
         return label
     try:
-        return read_sequence(label, fetch(label.value))
+        found = read_sequence(label, fetch(label.value))
     except (FileNotFoundError, ValueError) as error:
         return label._replace(defects=(*label.defects, Defect("sequence file that cannot be read", str(error))))
+    prefix = _prefix(label.source, fetch)
+    if prefix is None:
+        return found
+    placed = (
+        a._replace(frame=prefix + a.frame) if a.frame and not a.frame.isdecimal() else a for a in found.annotations
+    )
+    return found._replace(annotations=tuple(placed))
+
+
+def _prefix(source: str, fetch: Fetch) -> str | None:
+    """The folder of the frames, as the sequence file of the input names it; None where it does not."""
+    try:
+        sequence = read_json(fetch(source).decode()) if source.startswith("s3://") else None
+    except (FileNotFoundError, ValueError):
+        return None
+    prefix = sequence.get("prefix") if isinstance(sequence, dict) else None
+    return f"{text_of(prefix).rstrip('/')}/" if isinstance(prefix, str) and prefix.startswith("s3://") else None

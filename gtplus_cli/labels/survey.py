@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
-from gtplus_cli.labels.reading import Fetch, lines_in
+from gtplus_cli.labels.reading import Fetch, Line, lines_in
 from gtplus_runtime.labels import Annotation, Box, Color, Cuboid, Keypoint, Kind, Label, Polygon, Polyline, Span
 
 _BITS = 1 << 24
@@ -76,10 +76,10 @@ def survey(path: Path, attribute: str | None, fetch: Fetch | None) -> Survey:
         if line.bad:
             continue
         if line.source.startswith("s3://"):
-            folder = line.source[: line.source.rfind("/") + 1]
-            root = folder if root is None else root
-            while not folder.startswith(root):
-                root = root[: root.rfind("/", 0, -1) + 1]
+            for folder in _folders(line):
+                root = folder if root is None else root
+                while not folder.startswith(root):
+                    root = root[: root.rfind("/", 0, -1) + 1]
             for label in line.labels:
                 if _seen(filter_, f"{line.source}\n{label.attribute}"):
                     found.last[line.source, label.attribute] = line.number
@@ -88,6 +88,12 @@ def survey(path: Path, attribute: str | None, fetch: Fetch | None) -> Survey:
                 found.note(label)
     found.root = root or ""
     return found
+
+
+def _folders(line: Line) -> set[str]:
+    """Where the images of a line lie: the object itself, or the frames of its sequence."""
+    frames = {a.frame for label in line.labels for a in label.annotations if a.frame and a.frame.startswith("s3://")}
+    return {uri[: uri.rfind("/") + 1] for uri in frames or {line.source}}
 
 
 def _seen(filter_: bytearray, text: str) -> bool:

@@ -657,6 +657,24 @@ def test_video_frames_become_images_where_their_file_is_fetched(folder: Path) ->
     }
 
 
+def test_video_frames_are_named_as_the_input_says_where_they_lie(folder: Path) -> None:
+    """The sequence file of the input is that of the developer guide, "Create a Video Frame Input Manifest File"."""
+    line = json.loads((DATA / "documented.manifest").read_text().splitlines()[6])
+    frames = [{"frame-no": number, "frame": f"frame_{number:04}.jpeg"} for number in range(2)]
+    sequence = {"seq-no": 1, "prefix": "s3://videos/one/frames", "number-of-frames": 2, "frames": frames}
+    held = {
+        line["source-ref"]: json.dumps(sequence).encode(),
+        line["CarObjectDetection-ref"]: (DATA / "video-detection-SeqLabel.json").read_bytes(),
+    }
+    with written([line]) as manifest:
+        done = convert_labels(manifest, folder / "coco.json", to="coco", fetch=held.__getitem__)
+    assert done.root == "s3://videos/one/frames/"
+    images = json.loads(done.output.read_text())["images"]
+    assert [(image["file_name"], image["coco_url"]) for image in images] == [
+        (f"frame_000{number}.jpeg", f"s3://videos/one/frames/frame_000{number}.jpeg") for number in range(2)
+    ]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_same_manifest_gives_the_same_bytes(folder: Path, name: str) -> None:
     contents = []

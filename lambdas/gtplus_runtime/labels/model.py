@@ -81,7 +81,8 @@ class Annotation(NamedTuple):
         confidence: between 0 and 1, or None. Ground Truth writes 0 where a single worker labeled.
         geometry: where it is; None for a class of the whole object, and where it could not be read.
         class_id: the key in the class map, as a text; None where the class is written out.
-        frame: the file name of the video frame, or its number where it has no name; None outside of sequences.
+        frame: the file name of the video frame, its URI where that is known, its number where it has no
+            name; None outside of sequences.
         details: all that the annotation holds besides, as it stands (`object-id`, `label-category-attributes`, …).
     """
 
