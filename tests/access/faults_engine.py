@@ -234,6 +234,11 @@ ENGINE = [
         rewrite("the runtime role", '"Key0"', Resource=ref("the key", "the vendor's key")),
     ),
     Fault(
+        "the vendor's key is nobody's to mend",
+        "a key lets its accounts policies decide",
+        rewrite("the vendor's key", "kms:*", Effect="Deny"),
+    ),
+    Fault(
         "letters of rules are deleted without TLS",
         "everything with a policy refuses what comes without tls",
         rewrite("the rules' dead letters", "SecureTransport", Action="sqs:ReceiveMessage"),

@@ -90,6 +90,16 @@ def a_key_is_rotated(world: World) -> None:
 
 
 @PROMISES
+def a_key_lets_its_accounts_policies_decide(world: World) -> None:
+    """Without it nobody could mend a key's policy, and no role's use of the key would count; a Deny would hide it."""
+    for name in world.of_type("AWS::KMS::Key"):
+        said = [statement for _, holder, statement in world.resource_statements() if holder == name]
+        root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+        assert {"Action": "kms:*", "Effect": "Allow", "Principal": root, "Resource": "*"} in said, name
+        assert {statement["Effect"] for statement in said} == {"Allow"}, name
+
+
+@PROMISES
 def a_bucket_has_one_policy_and_it_is_a_bucket_of_the_app(world: World) -> None:
     """A policy for an imported bucket would replace its owner's."""
     attached = [policy["Bucket"] for policy in world.properties("AWS::S3::BucketPolicy").values()]
