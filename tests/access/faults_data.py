@@ -198,6 +198,11 @@ DATA_ROLE = [
     ),
     Fault("it is granted the neighbour's prefix", _THINGS, allow("the neighbour", "s3:GetObject", "the bucket/ra*")),
     Fault(
+        "the neighbour writes our own files",
+        "a data role is denied our own files wherever it writes",
+        rewrite("the neighbour", '"Ours0"', Action="s3:DeleteObject"),
+    ),
+    Fault(
         "the uploader lists the whole bucket",
         "a listing is of the prefixes whose objects are granted",
         rewrite("the uploader", '"s3:ListBucket"', Condition={"StringLike": {"s3:prefix": ["*"]}}),

@@ -351,6 +351,18 @@ def an_allow_is_under_no_condition_but_of_listings_keys_and_subscriptions(world:
 
 
 @PROMISES
+def a_data_role_is_denied_our_own_files_wherever_it_writes(world: World) -> None:
+    """What a batch is decided on must not be the provider's to change."""
+    for word, name, _ in roles(world):
+        if word.startswith(("the data role", "the neighbour", "the vendor's data role")):
+            written, denied = set(), set()
+            for statement in own_statements(world, name):
+                if statement.get("Action") == "s3:PutObject":
+                    (written if statement["Effect"] == "Allow" else denied).update(listed(statement["Resource"]))
+            assert denied == {f"{pattern}/gtplus/*" for pattern in written}, f"{word}: writes {written}, not {denied}"
+
+
+@PROMISES
 def a_listing_is_of_the_prefixes_whose_objects_are_granted(world: World) -> None:
     for word, name, _ in roles(world):
         prefixes, objects = set(), set()
