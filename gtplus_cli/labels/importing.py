@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,6 +78,9 @@ def import_labels(
                 count += 1
         part.replace(output)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, ElementTree.ParseError) as error:
+        # A disk that is full names no file, and says nothing of the source.
+        if isinstance(error, OSError) and error.errno == ENOSPC:
+            raise
         reason = f"{type(error).__name__}: {error}"[:200]
         problem = Problem("source", f"labels in the format {of}", f"{source}: {reason}", "look at the file")
         raise Refused(400, "it could not be read", [problem]) from None

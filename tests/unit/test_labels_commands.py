@@ -364,6 +364,17 @@ def test_where_the_disk_ends_half_way_the_option_is_named_and_nothing_is_left(
     assert list(Path().iterdir()) == []
 
 
+def test_where_the_disk_ends_on_the_way_back_the_output_is_named(gtplus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert gtplus(f"convert {BOXES} coco.json --to coco")[0] == 0
+    monkeypatch.setattr("gtplus_cli.labels.importing._line", full)
+    code, _, errors = gtplus("convert coco.json back --from coco --to manifest --prefix s3://b/")
+    assert (code, "OUTPUT" in errors, "No space left on device" in errors) == (1, True, True)
+    assert [path.name for path in Path().iterdir()] == ["coco.json"]
+
+
 def test_what_to_do_next_can_be_pasted_into_a_shell(gtplus: Any) -> None:
     Path("output (3).manifest").write_text(lines({**boxed(1), "source-ref": "s3://b/my images/1.png"}))
     assert "gtplus labels stats 'output (3).manifest'" in gtplus("check 'output (3).manifest'")[1]
