@@ -26,7 +26,8 @@ class Agreement:
         self._objects = 0
         self._pairs: Counter[tuple[tuple[str, ...], tuple[str, ...]]] = Counter()
         self._boxes = [0, 0]
-        self._ious: list[float] = []
+        self._matched = 0
+        self._overlap = 0.0
         self._others = [0, 0]
 
     def add(self, label: Label, other: Label) -> None:
@@ -54,7 +55,8 @@ class Agreement:
                 if overlap >= SAME_BOX and i not in taken[0] and j not in taken[1]:
                     taken[0].add(i)
                     taken[1].add(j)
-                    self._ious.append(overlap)
+                    self._matched += 1
+                    self._overlap += overlap
 
     def summary(self) -> dict[str, Any]:
         """The measures, as JSON.
@@ -69,12 +71,12 @@ class Agreement:
         if self._pairs:
             found["classes"] = _kappa(self._pairs)
         if any(self._boxes):
-            matched = len(self._ious)
+            matched = self._matched
             found["boxes"] = {
                 "matched": matched,
                 "of": list(self._boxes),
                 "f1": round(2 * matched / sum(self._boxes), 4),
-                "meanIou": round(sum(self._ious) / matched, 4) if matched else None,
+                "meanIou": round(self._overlap / matched, 4) if matched else None,
             }
         if self._others[0]:
             found["others"] = {"objects": self._others[0], "equal": round(self._others[1] / self._others[0], 4)}
