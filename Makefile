@@ -5,12 +5,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 ARGS ?=
 
-.PHONY: demo test lint types clean
+.PHONY: demo test tests lint types clean
 
 demo: .venv/.demo
 	@$(BIN)/gtplus demo $(ARGS)
 
-test: lint types
+# The types are checked while the first tests run: alone, each of the two leaves a core idle.
+test: lint
+	@$(MAKE) --no-print-directory -j2 types tests
+
+tests: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/.test
