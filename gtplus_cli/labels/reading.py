@@ -37,7 +37,11 @@ def opened(location: str | Path, s3: Any = None) -> Iterator[Path]:
             raise Refused(404, "there is nothing to read", [problem])
         yield Path(location)
         return
-    bucket, key = _object(str(location))
+    try:
+        bucket, key = _object(str(location))
+    except FileNotFoundError:
+        problem = Problem("manifest", "s3://BUCKET/KEY", shown(str(location)), "mend the location")
+        raise Refused(400, "there is nothing to read", [problem]) from None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "manifest"
         with path.open("wb") as file:
@@ -70,11 +74,14 @@ _BUCKET = re.compile(r"[a-zA-Z0-9._-]{1,255}")
 
 
 def _object(uri: str) -> tuple[str, str]:
-    """Bucket and key of an S3 URI, of which there can be an object."""
+    """Bucket and key of an S3 URI.
+
+    Raises:
+        FileNotFoundError: where there can be no object of it.
+    """
     bucket, key = split_uri(uri)
     if not _BUCKET.fullmatch(bucket) or not key:
-        problem = Problem("manifest", "s3://BUCKET/KEY", shown(uri), "mend the location")
-        raise Refused(400, "there is nothing to read", [problem])
+        raise FileNotFoundError(f"{uri}: no URI of an object")
     return bucket, key
 
 
@@ -82,9 +89,7 @@ def fetch_from(s3: Any) -> Fetch:
     """A reader of sequence files through an S3 client."""
 
     def fetch(uri: str) -> bytes:
-        bucket, key = split_uri(uri)
-        if not _BUCKET.fullmatch(bucket) or not key:
-            raise FileNotFoundError(f"{uri}: no URI of an object")
+        bucket, key = _object(uri)
         try:
             return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except s3.exceptions.ClientError as error:

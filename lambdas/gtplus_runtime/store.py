@@ -376,13 +376,7 @@ class Store:
 
     def reminders(self, key: Key) -> list[dict[str, Any]]:
         """Every reminder of a batch, oldest first."""
-        return list(
-            self._query(
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-                ExpressionAttributeValues={":pk": {"S": key.pk}, ":prefix": {"S": REMINDER}},
-                ConsistentRead=True,
-            )
-        )
+        return list(self._items(key, REMINDER))
 
     def raise_generation(
         self, key: Key, current: int, at: str, *, failed: bool, handled: int = 0, failures: int = 0

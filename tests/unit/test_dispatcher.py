@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -51,10 +50,14 @@ class Table:
 
 
 class Outside:
-    """The bus and the topic."""
+    """The bus, the topic and the machine."""
+
+    class exceptions:
+        TaskTimedOut = TaskDoesNotExist = InvalidToken = OSError
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.woken: list[str] = []
         self.refuses = False
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -63,6 +66,9 @@ class Outside:
             return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
         self.told.append(f"bus {entry['DetailType']} {json.loads(entry['Detail'])['status']}")
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+
+    def send_task_success(self, taskToken: str, output: str) -> None:
+        self.woken.append(json.loads(output)["status"])
 
     def publish(self, **message: Any) -> None:
         self.told.append(f"{message['TopicArn']} {message['Subject']}")
@@ -134,9 +140,6 @@ def test_an_item_of_neither_a_project_nor_a_batch_is_let_go(outside: Outside) ->
 
 def test_however_many_records_there_are_the_table_is_read_once_and_a_head_is_followed_once(outside: Outside) -> None:
     head = {"open": "open", "generation": 1, "parkedGeneration": 1, "seq": 5, "handled": 4, "token": "t"}
-    woken: list[str] = []
-    outside.send_task_success = lambda taskToken, output: woken.append(json.loads(output)["status"])  # type: ignore[attr-defined]
-    outside.exceptions = SimpleNamespace(TaskTimedOut=OSError, TaskDoesNotExist=OSError, InvalidToken=OSError)  # type: ignore[attr-defined]
     told = [("HEAD", "MODIFY"), ("EVENT#00000005", "INSERT"), ("HEAD", "MODIFY"), ("EVENT#x", "INSERT")]
     records = [
         {"eventName": what, "dynamodb": {"Keys": {"pk": {"S": KEY.pk}, "sk": {"S": sk}}, "SequenceNumber": str(n)}}
@@ -145,7 +148,7 @@ def test_however_many_records_there_are_the_table_is_read_once_and_a_head_is_fol
     Table.reads = 0
     with patch.dict(ITEMS, {(KEY.pk, "HEAD"): {**head, "status": "Ready for review", "objects": {}}}):
         failed = dispatcher.handler({"Records": records}, None)["batchItemFailures"]
-    assert (Table.reads, woken, outside.told) == (1, ["Ready for review"], [ON_BUS, TO_PEOPLE])
+    assert (Table.reads, outside.woken, outside.told) == (1, ["Ready for review"], [ON_BUS, TO_PEOPLE])
     assert failed == [{"itemIdentifier": "3"}], "a record that says nothing holds up no other"
 
 

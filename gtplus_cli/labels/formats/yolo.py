@@ -1,8 +1,7 @@
 """YOLO: a text file for each image, and `data.yaml` with the classes ("Object detection datasets" of Ultralytics).
 
 A line is a class and a box: center, width and height as shares of the image; or an outline: its corners ("Instance
-segmentation datasets" of Ultralytics). The files lie in `labels/`; the images
-belong in `images/` under the same names.
+segmentation datasets" of Ultralytics). The files lie in `labels/`; the images belong in `images/` under the same names.
 """
 
 import json
