@@ -2,8 +2,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
-# What is imported is compiled then; the rest of the dependencies never is.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 ARGS ?=
 
 .PHONY: demo test tests lint types clean
