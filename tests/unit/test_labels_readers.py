@@ -192,6 +192,19 @@ def test_cuboids_over_time() -> None:
     assert isinstance(label.annotations[0].geometry, Cuboid)
 
 
+def test_point_clouds_under_the_names_that_their_first_outputs_have() -> None:
+    cuboids, tracked, points = labels_in("point-clouds.manifest")
+    assert (cuboids.kind, cuboids.name, cuboids.defects) == (Kind.CUBOIDS, "5 × Car", ())
+    assert cuboids.annotations[1].geometry == Cuboid(
+        (-2.3126846086451103, 104.39114880556781, 1.590525771183712), (4, 2, 2), (0, 0, -2.501006988431281)
+    )
+    assert (points.kind, [a.name for a in points.annotations]) == (Kind.MASK, ["Car", "Bus", "Pedestrian"])
+    # A sequence, though its type is that of a single frame.
+    assert (tracked.type, tracked.kind) == ("groundtruth/point_cloud_object_detection", Kind.SEQUENCE)
+    read = read_sequence(tracked, (DATA / "lidar-tracking-SeqLabel.json").read_bytes())
+    assert [(a.frame, a.name) for a in read.annotations] == [("0.txt.pcd", "Car"), ("1.txt.pcd", "Car")]
+
+
 def crowd(file: str) -> Label:
     return read(json.loads((DATA / file).read_text()), {"type": "groundtruth/custom"})
 
@@ -226,6 +239,32 @@ def test_shapes_that_a_custom_task_hands_on_as_a_text() -> None:
     label = read({"workerId": "<URL>", "imageSource": "<image URL>", "boxesInfo": told}, metadata)
     assert label.annotations == (Annotation("bird", geometry=Box(208, 6, 809, 878)),)
     assert (label.kind, label.size, label.name) == (Kind.SHAPES, (1280, 924), "1 × bird")
+
+
+def handed_on(*answers: Any) -> dict[str, Any]:
+    """What the sample function of AWS for custom tasks hands on: the answers of all workers as they are
+    (aws-samples/aws-sagemaker-ground-truth-recipe)."""
+    workers = [{"workerId": f"private.{n}", "annotationData": {"content": a}} for n, a in enumerate(answers)]
+    return {"annotationsFromAllWorkers": workers}
+
+
+def test_the_answer_of_a_single_worker_is_the_label() -> None:
+    [told] = json.loads((DATA / "crowd-polygon.json").read_text())
+    label = read(handed_on(json.dumps(told)), {"type": "groundtruth/custom"})
+    assert (label.kind, label.size, label.name) == (Kind.SHAPES, (1280, 853), "1 × dog, 1 × cat")
+    assert label.annotations == crowd("crowd-polygon.json").annotations
+    assert read(handed_on(told), {"type": "groundtruth/custom"}).annotations == label.annotations
+
+
+def test_answers_of_several_workers_are_carried_since_nobody_made_one_of_them() -> None:
+    [told] = json.loads((DATA / "crowd-polygon.json").read_text())
+    label = read(handed_on(told, told), {"type": "groundtruth/custom"})
+    assert (label.kind, label.annotations, label.value) == (Kind.UNKNOWN, (), handed_on(told, told))
+
+
+@pytest.mark.parametrize("answers", [[], [1], [{}], [{"annotationData": 1}], [{"annotationData": {}}], 7, [None]])
+def test_answers_that_tell_no_shapes_are_carried(answers: Any) -> None:
+    assert read({"annotationsFromAllWorkers": answers}, {"type": "groundtruth/custom"}).kind is Kind.UNKNOWN
 
 
 @pytest.mark.parametrize(

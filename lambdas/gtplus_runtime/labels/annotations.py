@@ -190,9 +190,22 @@ def _shape_lists(value: Any) -> Iterator[tuple[Json, str]]:
     outer = [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, dict)]
     # A function that consolidates may hand on what the workers' page sent as the text that it was.
     outer += [told for entry in outer for inner in entry.values() if (told := _told(inner)) is not None]
+    outer += [told for entry in outer if (told := _only_answer(entry)) is not None]
     holders = outer + [inner for entry in outer for inner in entry.values() if isinstance(inner, dict)]
     for holder in holders:
         yield from ((holder, name) for name in _SHAPES if isinstance(holder.get(name), list))
+
+
+def _only_answer(entry: Json) -> Json | None:
+    """What the worker answered where all answers are handed on, and there is one: of several none is the label.
+
+    The shape is that of the sample functions of AWS for custom tasks (aws-samples/aws-sagemaker-ground-truth-recipe).
+    """
+    answers = entry.get("annotationsFromAllWorkers")
+    answer = answers[0] if isinstance(answers, list) and len(answers) == 1 else None
+    data = answer.get("annotationData") if isinstance(answer, dict) else None
+    content = data.get("content") if isinstance(data, dict) else None
+    return content if isinstance(content, dict) else _told(content)
 
 
 def _told(value: Any) -> Json | None:

@@ -35,12 +35,14 @@ _TYPES: dict[str, tuple[Kind, Reader]] = {
     "groundtruth/text-classification-multilabel": (Kind.CLASSES, read_multilabel),
     "groundtruth/object-detection": (Kind.BOXES, read_boxes),
     "groundtruth/semantic-segmentation": (Kind.MASK, read_mask),
-    "groundtruth/lidar_single_frame_semantic_segmentation": (Kind.MASK, read_mask),
     "groundtruth/text-span": (Kind.SPANS, read_spans),
-    "groundtruth/lidar_object_detection": (Kind.CUBOIDS, read_cuboids),
 }
+# The developer guide writes of `lidar`, outputs of 2020 of `point_cloud`.
+for _name in ("lidar", "point_cloud"):
+    _TYPES[f"groundtruth/{_name}_single_frame_semantic_segmentation"] = (Kind.MASK, read_mask)
+    _TYPES[f"groundtruth/{_name}_object_detection"] = (Kind.CUBOIDS, read_cuboids)
 
-_SEQUENCES = ("groundtruth/video-object-", "groundtruth/lidar_")
+_SEQUENCES = ("groundtruth/video-object-", "groundtruth/lidar_", "groundtruth/point_cloud_")
 """Beginnings of the types whose label is a reference to a sequence file."""
 
 _WRITTEN_BY_JOBS = frozenset({"failure-reason", "job-name", "type", "human-annotated", "creation-date"})
@@ -136,7 +138,7 @@ def _label(entry: dict[str, Any], attribute: str) -> Label:
     if value is None or "failure-reason" in metadata:
         reason = str(metadata.get("failure-reason", ""))
         return Label(source, None, "", failure=reason, attribute=attribute, type=type_, metadata=metadata)
-    kind, reader = _TYPES.get(type_) or _by_shape(value, metadata, type_)
+    kind, reader = _reader(value, metadata, type_)
     found = reader(value, metadata) if reader else Found()
     return Label(
         source,
@@ -153,11 +155,17 @@ def _label(entry: dict[str, Any], attribute: str) -> Label:
     )
 
 
+def _reader(value: Any, metadata: dict[str, Any], type_: str) -> tuple[Kind, Reader | None]:
+    """How to read a label: a sequence file by its name, since its type may be that of a single frame."""
+    is_file = isinstance(value, str) and value.startswith("s3://") and value.endswith(".json")
+    if is_file and (not type_ or type_.startswith(_SEQUENCES)):
+        return Kind.SEQUENCE, None
+    return _TYPES.get(type_) or _by_shape(value, metadata, type_)
+
+
 def _by_shape(value: Any, metadata: dict[str, Any], type_: str) -> tuple[Kind, Reader | None]:
     """How to read a label whose type is none that AWS documents, or none at all."""
     if isinstance(value, str) and value.startswith("s3://"):
-        if value.endswith(".json") and (not type_ or type_.startswith(_SEQUENCES)):
-            return Kind.SEQUENCE, None
         has_colors = "internal-color-map" in metadata or "color-map" in metadata
         return (Kind.MASK, read_mask) if has_colors else (Kind.UNKNOWN, None)
     if has_shapes(value):
