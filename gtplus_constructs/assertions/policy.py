@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from . import catalog
 from .conditions import Condition
 from .errors import NotModelled
 from .logic import MAYBE, NO, YES, Match, either, negate
@@ -97,6 +98,14 @@ class Statement:
                 match = negate(match) if self._not_action else match
             self._action_cache[action] = match
         return match
+
+    def spoken_of(self) -> frozenset[str]:
+        """Every action of AWS that it speaks of, or may."""
+        every = frozenset(catalog.every_action())
+        if self.problem or any(pattern.unsure for pattern in self._actions):
+            return every
+        named = frozenset[str]().union(*(catalog.matching(pattern.text) for pattern in self._actions))
+        return every - named if self._not_action else named
 
     def names(self, principal: Principal, *, bounded: bool = False) -> Named:
         """How it names a principal; an identity's own policies name it by being attached.

@@ -1,12 +1,13 @@
 """What holds for every policy, tried on random ones."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gtplus_constructs.assertions import ACCOUNT, Access, Outcome
+from gtplus_constructs.assertions import ACCOUNT, Access, Caller, Outcome
 from gtplus_constructs.assertions.logic import MAYBE, NO, YES, Match, either, every, negate
 from gtplus_constructs.assertions.patterns import Pattern, glob
 
@@ -68,8 +69,13 @@ class World:
 
     def decide(self, question: tuple[str, str, dict[str, Any], str]) -> Outcome:
         action, key, context, who = question
+        resource = BUCKET if action.lower() == "s3:listbucket" else f"{BUCKET}/{key}"
+        return self.caller(who).decide(action, resource, context).outcome
+
+    def caller(self, who: str) -> Caller:
         role: dict[str, Any] = {
             "RoleName": "reader",
+            "AssumeRolePolicyDocument": document([]),
             "Policies": [{"PolicyName": "p", "PolicyDocument": document(self.identity)}],
         }
         made: dict[str, Any] = {
@@ -93,16 +99,14 @@ class World:
                 "Properties": {"PolicyDocument": document(self.boundary)},
             }
         access = Access.from_template({"Resources": made})
-        caller = {
+        callers: dict[str, Callable[[], Caller]] = {
             "role": lambda: access.of("Reader"),
             "admin": lambda: access.account(),
             "stranger": lambda: access.account(STRANGER),
             "service": lambda: access.service("sns.amazonaws.com"),
             "anonymous": lambda: access.anonymous(),
-        }[who]()
-        return caller.decide(
-            action, BUCKET if action.lower() == "s3:listbucket" else f"{BUCKET}/{key}", context
-        ).outcome
+        }
+        return callers[who]()
 
 
 def document(statements_: list[Any]) -> dict[str, Any]:
@@ -181,6 +185,13 @@ def test_without_any_allow_nothing_is_allowed(world: World, question: Any) -> No
     )
     allowed = denies.decide(question) is Outcome.ALLOWED
     assert not allowed or question[3] == "admin"  # whose own account allows everything
+
+
+@given(worlds(), QUESTIONS)
+@settings(max_examples=30)  # each goes through as many of AWS's 20,000 actions as a NotAction leaves
+def test_what_is_allowed_somewhere_is_in_the_set_of_actions(world: World, question: Any) -> None:
+    if world.decide(question) is Outcome.ALLOWED:
+        assert question[0] in world.caller(question[3]).actions()
 
 
 def naive(pattern: str, text: str) -> bool:
