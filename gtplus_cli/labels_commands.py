@@ -129,7 +129,12 @@ def convert(
     ] = "manifest",
     prefix: Annotated[str | None, typer.Option(help="With --from: S3 URI of the folder of the images.")] = None,
     images: Annotated[
-        Path | None, typer.Option(help="With --from yolo: folder of the images here.", exists=True, file_okay=False)
+        Path | None,
+        typer.Option(
+            help="Folder of the images here: tells sizes that labels do not. Needed with --from yolo.",
+            exists=True,
+            file_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Convert labels to COCO, YOLO, Pascal VOC, CSV, JSON Lines or Hugging Face's layout; or boxes to a manifest."""
@@ -145,6 +150,7 @@ def convert(
             attribute=attribute,
             classes=_names(classes) if classes else None,
             fetch=_fetch(caller, follow),
+            images=images,
             s3=_s3(caller, source),
             progress=progress,
         )
@@ -289,3 +295,7 @@ def _show_conversion(done: Conversion, out: Console) -> None:
     out.print(f"{labels} of {classes}: {done.output}, as {title}")
     for what, count in sorted(done.left.items()):
         out.print(f"  [yellow]left out: {count:,} {safe(what)}[/yellow]")
+    for name in done.clashing[:_PROBLEMS_SHOWN]:
+        out.print(f"    {safe(name)}", soft_wrap=True)
+    if len(done.clashing) > _PROBLEMS_SHOWN:
+        out.print(f"    … {len(done.clashing) - _PROBLEMS_SHOWN:,} more, see --json")

@@ -11,8 +11,9 @@ from gtplus_cli.labels.formats.coco import CocoWriter
 from gtplus_cli.labels.formats.huggingface import HuggingFaceWriter
 from gtplus_cli.labels.formats.tables import CsvWriter, JsonLinesWriter
 from gtplus_cli.labels.formats.voc import VocWriter
-from gtplus_cli.labels.formats.writer import Writer
+from gtplus_cli.labels.formats.writer import Source, Writer
 from gtplus_cli.labels.formats.yolo import YoloSegmentWriter, YoloWriter
+from gtplus_cli.labels.pictures import Sizes, sizes_in
 from gtplus_cli.labels.reading import Fetch, opened
 from gtplus_cli.labels.survey import Survey, labels_to_convert, survey
 from gtplus_runtime.labels import Kind
@@ -75,6 +76,7 @@ class Conversion:
         classes: the classes, in the order that numbers them.
         root: the folder that holds all objects; names of images are paths below it.
         left: what was left out, counted.
+        clashing: of that, the names of images that differ from another one's in the ending alone.
     """
 
     format: str
@@ -83,6 +85,7 @@ class Conversion:
     classes: list[str] = field(default_factory=list)
     root: str = ""
     left: Counter[str] = field(default_factory=Counter)
+    clashing: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
         """The conversion as JSON."""
@@ -93,6 +96,7 @@ class Conversion:
             "classes": self.classes,
             "imagesBelow": self.root,
             "leftOut": dict(sorted(self.left.items())),
+            "clashing": self.clashing,
         }
 
 
@@ -104,6 +108,7 @@ def convert_labels(
     attribute: str | None = None,
     classes: Sequence[str] | None = None,
     fetch: Fetch | None = None,
+    images: Path | None = None,
     s3: Any = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
@@ -119,6 +124,8 @@ def convert_labels(
             class map where each class has one of its own, else that of their names.
         fetch: reads the files that labels refer to: the sequence files of video labels, and for COCO the masks, which
             needs Pillow. Without it the frames and the masks are left out.
+        images: the folder of the images here, in which they lie as below the folder that holds all objects. It tells
+            the sizes that labels do not (those of video frames never do), and needs Pillow.
         s3: the S3 client to fetch the manifest with; None makes one of the default session.
         progress: is told after every thousand labels how many are done, of how many; None where nobody looks.
 
@@ -141,21 +148,35 @@ def convert_labels(
         part = output.with_name(output.name + ".part")
         _remove(part)
         try:
-            writer = FORMATS[to].writer(part, found, names, done.left, fetch)
+            writer = FORMATS[to].writer(part, Source(found, names, fetch, _sizes(images)))
             total = found.objects.total()
             for number, label in enumerate(labels_to_convert(path, found, attribute, fetch, done.left), start=1):
                 writer.add(label)
                 if progress is not None and number % _TOLD_EVERY == 0:
                     progress(number, total)
             writer.close()
+            done.left += writer.left
             if not writer.written:
                 _refuse_nothing(FORMATS[to], done.left)
             part.replace(output)
-            done.objects = writer.written
+            done.objects, done.clashing = writer.written, writer.clashing
         finally:
             _remove(part)
-    done.left = +done.left
     return done
+
+
+def _sizes(images: Path | None) -> Sizes | None:
+    if images is None:
+        return None
+    size = sizes_in(images)
+
+    def known(name: str) -> tuple[float, float] | None:
+        try:
+            return size(name)
+        except OSError:
+            return None
+
+    return known
 
 
 def _check(found: Survey, format_: Format, attribute: str | None, classes: list[str], *, follow: bool) -> None:

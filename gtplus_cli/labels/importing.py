@@ -10,6 +10,7 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gtplus_cli.labels.pictures import Sizes, sizes_in
 from gtplus_runtime.labels.reading import METADATA
 from gtplus_runtime.problems import Problem, Refused
 
@@ -28,10 +29,6 @@ class Drawing(NamedTuple):
     file_name: str
     size: tuple[float, float] | None
     boxes: list[Drawn]
-
-
-Sizes = Callable[[str], tuple[float, float] | None]
-"""The size of the image of a file name."""
 
 
 def import_labels(
@@ -70,7 +67,7 @@ def import_labels(
     when = (created or datetime.now(UTC)).replace(tzinfo=None).isoformat(timespec="microseconds")
     part = Path(f"{output}.part")
     try:
-        classes, drawings = IMPORTS[of](Path(source), _size_reader(images))
+        classes, drawings = IMPORTS[of](Path(source), sizes_in(images) if images else lambda _: None)
         count = 0
         with part.open("w", encoding="ascii") as out:
             for drawing in drawings:
@@ -108,18 +105,6 @@ def _line(drawing: Drawing, classes: list[str], prefix: str, attribute: str, whe
         "job-name": f"import/{attribute}",
     }
     return {"source-ref": prefix + drawing.file_name, attribute: value, attribute + METADATA: metadata}
-
-
-def _size_reader(images: Path | None) -> Sizes:
-    def size(file_name: str) -> tuple[float, float] | None:
-        if images is None:
-            return None
-        from PIL import Image
-
-        with Image.open(images / file_name) as image:
-            return image.size
-
-    return size
 
 
 Imported = tuple[list[str], Iterator[Drawing]]

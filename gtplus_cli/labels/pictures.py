@@ -1,10 +1,14 @@
 """Labels as pictures with annotations: what COCO, YOLO, Pascal VOC and the image layout of Hugging Face are made of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from gtplus_runtime.labels import Annotation, Box, Kind, Label, Polygon
+
+Sizes = Callable[[str], tuple[float, float] | None]
+"""The size of an image by its path below the folder that holds all of them; None where it is not known."""
 
 _NAME_BYTES = 200
 """Bytes of a part of a file name: file systems end at 255, and an ending comes behind."""
@@ -96,3 +100,18 @@ def area_of(polygon: Polygon) -> float:
     points = polygon.points
     turned = zip(points, (*points[1:], *points[:1]), strict=True)
     return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in turned)) / 2
+
+
+def sizes_in(images: Path) -> Sizes:
+    """The sizes of the images in a folder here; Pillow reads them.
+
+    A file that is not there raises FileNotFoundError, and one that is no image another OSError.
+    """
+
+    def size(name: str) -> tuple[float, float]:
+        from PIL import Image
+
+        with Image.open(images / name) as image:
+            return image.size
+
+    return size

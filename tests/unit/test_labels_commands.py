@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from PIL import Image
 from rich.console import Console
 
 from gtplus_cli.caller import Caller
@@ -191,6 +192,32 @@ def test_convert_tells_what_was_left_out(gtplus: Any) -> None:
     _, out, _ = gtplus(f"convert {BOXES} out --to yolo --json")
     answer = json.loads(out)
     assert (answer["objects"], answer["leftOut"]) == (6, {"confidences": 14})
+
+
+def test_convert_names_the_images_whose_names_clash(gtplus: Any) -> None:
+    pairs = [
+        {**boxed(n, (1, 1, 2, 2)), "source-ref": f"s3://b/{n:02}.{end}"} for n in range(22) for end in ("png", "jpg")
+    ]
+    Path("output.manifest").write_text(lines(*pairs))
+    _, out, _ = gtplus("convert output.manifest one --to voc")
+    assert (
+        "left out: 22 images whose name differs from another one's in the ending alone\n    00.jpg\n    01.jpg\n" in out
+    )
+    assert "    19.jpg\n    … 2 more, see --json" in out
+    _, out, _ = gtplus("convert output.manifest two --to yolo --json")
+    assert json.loads(out)["clashing"] == [f"{n:02}.jpg" for n in range(22)]
+
+
+def test_convert_takes_sizes_from_images_here(gtplus: Any) -> None:
+    line = boxed(1, (10, 10, 20, 20))
+    del line["label"]["image_size"]
+    Path("output.manifest").write_text(lines(line))
+    code, _, error = gtplus("convert output.manifest out --to yolo")
+    assert (code, "1 images of unknown size (--images DIR tells it)" in error) == (1, True)
+    Path("images").mkdir()
+    Image.new("L", (200, 100)).save("images/1.png")
+    assert gtplus("convert output.manifest out --to yolo --images images")[0] == 0
+    assert Path("out/labels/1.txt").read_text() == "0 0.1 0.2 0.1 0.2\n"
 
 
 def test_boxes_of_others_become_a_manifest(gtplus: Any, tmp_path: Path) -> None:

@@ -409,10 +409,58 @@ def test_yolo_leaves_out_images_of_unknown_size(folder: Path) -> None:
     sized = {**line, "source-ref": ROOT + "2.png", "label": {**value, "image_size": [{"width": 9, "height": 9}]}}
     with written([line, sized]) as manifest:
         done = convert_labels(manifest, folder / "yolo", to="yolo")
-    assert (done.objects, done.left) == (1, {"images whose label does not tell their size": 1})
-    with written([line]) as manifest, pytest.raises(Refused, match="1 images whose label does not tell their size"):
+    assert (done.objects, done.left) == (1, {"images of unknown size (--images DIR tells it)": 1})
+    with written([line]) as manifest, pytest.raises(Refused, match="1 images of unknown size"):
         convert_labels(manifest, folder / "none", to="yolo")
     assert [path.name for path in folder.iterdir()] == ["yolo"]
+
+
+def test_images_here_tell_the_sizes_that_labels_do_not(folder: Path) -> None:
+    value = {"annotations": [{"class_id": 0, "left": 10, "top": 20, "width": 40, "height": 40}]}
+    names = ["2/a.png", "2/b.png", "2/broken.png", "2/missing.png"]
+    metadata = {"class-map": {"0": "car"}}
+    lines = [{"source-ref": ROOT + name, "label": value, "label-metadata": metadata} for name in (*names, "1/a.png")]
+    known = {**value, "image_size": [{"width": 400, "height": 400}]}
+    lines.append({"source-ref": ROOT + "1/b.png", "label": known, "label-metadata": metadata})
+    images = folder / "images"
+    for name, size in (("2/a.png", (100, 80)), ("2/b.png", (200, 80)), ("1/a.png", (50, 80)), ("1/b.png", (9, 9))):
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", size).save(images / name)
+    (images / "2/broken.png").write_bytes(b"no image")
+    with written(lines) as manifest:
+        done = {
+            name: convert_labels(manifest, folder / name, to=name, images=images) for name in ("yolo", "coco", "voc")
+        }
+    assert done["yolo"].left == {"images of unknown size (--images DIR tells it)": 2}
+    widths = {p.relative_to(folder / "yolo/labels"): p.read_text().split()[3] for p in folder.rglob("labels/**/*.txt")}
+    assert {str(name): width for name, width in widths.items()} == {
+        "2/a.txt": "0.4",
+        "2/b.txt": "0.2",
+        "1/a.txt": "0.8",
+        "1/b.txt": "0.1",
+    }
+    coco = {image["file_name"]: image.get("width") for image in json.loads(done["coco"].output.read_text())["images"]}
+    assert coco == {"2/a.png": 100, "2/b.png": 200, "2/broken.png": None, "2/missing.png": None} | {
+        "1/a.png": 50,
+        "1/b.png": 400,
+    }
+    assert "<width>100</width>" in (folder / "voc/Annotations/2/a.xml").read_text()
+
+
+def test_what_an_annotation_says_besides_is_kept_by_coco_and_counted_by_the_others(folder: Path) -> None:
+    line = json.loads((DATA / "documented.manifest").read_text().splitlines()[6])
+    content = (DATA / "video-detection-SeqLabel.json").read_bytes()
+    with written([line]) as manifest:
+        done = {
+            to: convert_labels(manifest, folder / to, to=to, fetch=lambda _: content) for to in ("coco", "voc", "hf")
+        }
+    frames = json.loads(content)["detection-annotations"]
+    said = [box["label-category-attributes"] for frame in frames for box in frame["annotations"]]
+    assert said.count({}) == 1
+    kept = [box.get("attributes", {}) for box in json.loads(done["coco"].output.read_text())["annotations"]]
+    assert [attributes.get("label-category-attributes", {}) for attributes in kept] == said
+    assert done["coco"].left == {}
+    assert done["voc"].left == done["hf"].left == {"annotations' further attributes": 3}
 
 
 def test_spans_that_cannot_be_read_are_counted(folder: Path) -> None:
@@ -425,14 +473,14 @@ def test_spans_that_cannot_be_read_are_counted(folder: Path) -> None:
     assert row["entities"] == [{"start": 0, "end": 3, "label": "Person"}]
 
 
-def test_images_whose_names_differ_in_the_ending_alone_are_counted(folder: Path) -> None:
+def test_images_whose_names_differ_in_the_ending_alone_are_named(folder: Path) -> None:
     value = {"annotations": [], "image_size": [{"width": 9, "height": 9}]}
     lines = [{"source-ref": ROOT + f"1.{end}", "label": value, "label-metadata": {}} for end in ("png", "jpg")]
     with written(lines) as manifest:
         for name in ("yolo", "voc"):
             done = convert_labels(manifest, folder / name, to=name)
             assert done.left == {"images whose name differs from another one's in the ending alone": 1}
-            assert done.objects == 1
+            assert (done.objects, done.clashing, done.summary()["clashing"]) == (1, ["1.jpg"], ["1.jpg"])
 
 
 # Tables

@@ -1,33 +1,31 @@
 """COCO: images, annotations and categories in one JSON file ("Data format" on cocodataset.org).
 
 `file_name` is the path below the folder that holds all objects, `coco_url` the object itself; boxes and polygons keep
-their numbers, and a confidence is a `score` as in COCO's format of results. The images are written as they come and
+their numbers, a confidence is a `score` as in COCO's format of results, and what else an annotation says stands under
+`attributes`, where CVAT and others keep it. The images are written as they come and
 the annotations to a file beside, so that neither is held in memory. Masks, where they are read, are uncompressed run
 lengths, one for each class that occurs but the background.
 """
 
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gtplus_cli.labels.formats.writer import Writer, to_json
+from gtplus_cli.labels.formats.writer import Source, Writer, to_json
 from gtplus_cli.labels.masks import regions_of
-from gtplus_cli.labels.pictures import area_of, pictures_of, relative
+from gtplus_cli.labels.pictures import area_of, relative
 from gtplus_cli.labels.reading import Fetch
-from gtplus_cli.labels.survey import Survey, thing
+from gtplus_cli.labels.survey import thing
 from gtplus_runtime.labels import Annotation, Box, Color, Kind, Label, Polygon
 
 
 class CocoWriter(Writer):
     """Writes a COCO file."""
 
-    def __init__(
-        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
-    ) -> None:
-        super().__init__(output, survey, classes, left, fetch)
+    def __init__(self, output: Path, source: Source) -> None:
+        super().__init__(output, source)
         self._images = self._annotated = 0
         self._file = output.open("w", encoding="ascii")
         self._later = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed in `close`
@@ -38,7 +36,7 @@ class CocoWriter(Writer):
         if label.kind is Kind.MASK and self.fetch and isinstance(label.value, str):
             self._add_mask(label, self.fetch)
             return
-        for picture in pictures_of(label, self.survey.root):
+        for picture in self.pictures(label):
             self._write_image(picture.name, picture.source, picture.size)
             for annotation in picture.annotations:
                 self._annotate(annotation, label)
@@ -84,11 +82,13 @@ class CocoWriter(Writer):
     def _write_annotation(self, annotation: Annotation, bbox: Sequence[float], area: float, outline: str) -> None:
         self._annotated += 1
         # Numbers alone, and most of the file: a template is three times as fast as `json`, and the same bytes.
-        score = "" if annotation.confidence is None else f',"score":{annotation.confidence!r}'
+        more = "" if annotation.confidence is None else f',"score":{annotation.confidence!r}'
+        if any(annotation.details.values()):
+            more += f',"attributes":{to_json(dict(annotation.details))}'
         self._later.write(
             f'{"," if self._annotated > 1 else ""}\n{{"id":{self._annotated},"image_id":{self._images},'
             f'"category_id":{self.number[annotation.name] + 1},"bbox":{bbox!r},"area":{area!r},"iscrowd":0,'
-            f'"segmentation":{outline}{score}}}'
+            f'"segmentation":{outline}{more}}}'
         )
 
     def close(self) -> None:

@@ -9,15 +9,12 @@ dataset card.
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gtplus_cli.labels.formats.writer import Writer, to_json
-from gtplus_cli.labels.pictures import pictures_of
-from gtplus_cli.labels.reading import Fetch
-from gtplus_cli.labels.survey import Survey, thing
+from gtplus_cli.labels.formats.writer import Source, Writer, to_json
+from gtplus_cli.labels.survey import thing
 from gtplus_runtime.labels import Annotation, Box, Kind, Label, Span, Statistics
 from gtplus_runtime.labels.card import dataset_card
 
@@ -27,14 +24,12 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 class HuggingFaceWriter(Writer):
     """Writes a folder in the layout of Hugging Face `datasets`."""
 
-    def __init__(
-        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
-    ) -> None:
-        super().__init__(output, survey, classes, left, fetch)
+    def __init__(self, output: Path, source: Source) -> None:
+        super().__init__(output, source)
         self.output.mkdir(parents=True, exist_ok=True)
-        of_text = any(type_.startswith("groundtruth/text") for _, type_ in survey.kinds)
-        self._is_image = bool(survey.root) and not of_text
-        self._many = any(type_.endswith("-multilabel") for _, type_ in survey.kinds)
+        of_text = any(type_.startswith("groundtruth/text") for _, type_ in self.survey.kinds)
+        self._is_image = bool(self.survey.root) and not of_text
+        self._many = any(type_.endswith("-multilabel") for _, type_ in self.survey.kinds)
         name = "metadata.jsonl" if self._is_image else "data.jsonl"
         self._file = (self.output / name).open("w", encoding="ascii")
         self._statistics = Statistics()
@@ -42,6 +37,12 @@ class HuggingFaceWriter(Writer):
 
     def add(self, label: Label) -> None:
         self._statistics.add(label)
+        before = self.written
+        self._write_label(label)
+        for annotation in label.annotations if self.written > before else ():
+            self.leave_what_it_says_besides(annotation)
+
+    def _write_label(self, label: Label) -> None:
         self._kind = self._kind or label.kind
         if label.kind is not self._kind:
             self.left[f"labels of another kind than {self._kind}: {label.kind}"] += 1
@@ -58,7 +59,7 @@ class HuggingFaceWriter(Writer):
 
     def _object(self, label: Label) -> dict[str, Any]:
         if self._is_image:
-            return {"file_name": next(pictures_of(label, self.survey.root)).name}
+            return {"file_name": next(self.pictures(label)).name}
         return {"source" if label.source.startswith("s3://") else "text": label.source}
 
     def _write_classes(self, label: Label) -> None:
@@ -72,7 +73,7 @@ class HuggingFaceWriter(Writer):
             self.left["labels with not just one class"] += 1
 
     def _write_objects(self, label: Label) -> None:
-        for picture in pictures_of(label, self.survey.root):
+        for picture in self.pictures(label):
             boxes = [(a, a.geometry) for a in picture.annotations if isinstance(a.geometry, Box)]
             for annotation in picture.annotations:
                 if not isinstance(annotation.geometry, Box):

@@ -1,13 +1,10 @@
 """CSV (a row for each annotation) and JSON Lines (a line for each label): both hold every type."""
 
 import csv
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from gtplus_cli.labels.formats.writer import Writer, to_json
-from gtplus_cli.labels.reading import Fetch
-from gtplus_cli.labels.survey import Survey
+from gtplus_cli.labels.formats.writer import Source, Writer, to_json
 from gtplus_runtime.labels import Annotation, Box, Color, Cuboid, Keypoint, Kind, Label, Polygon, Polyline, Span
 
 COLUMNS = ["source", "attribute", "type", "class", "class_id", "confidence", "left", "top", "width", "height"]
@@ -38,10 +35,8 @@ def geometry_fields(annotation: Annotation) -> dict[str, Any]:
 class CsvWriter(Writer):
     """Writes a CSV file (RFC 4180)."""
 
-    def __init__(
-        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
-    ) -> None:
-        super().__init__(output, survey, classes, left, fetch)
+    def __init__(self, output: Path, source: Source) -> None:
+        super().__init__(output, source)
         self._file = output.open("w", encoding="utf-8", errors="replace", newline="")
         self._rows = csv.DictWriter(self._file, COLUMNS)
         self._rows.writeheader()
@@ -73,10 +68,8 @@ def _cells(annotation: Annotation) -> dict[str, Any]:
 class JsonLinesWriter(Writer):
     """Writes a JSON Lines file; named entities in the common form of `text` and `entities` with character offsets."""
 
-    def __init__(
-        self, output: Path, survey: Survey, classes: list[str], left: Counter[str], fetch: Fetch | None = None
-    ) -> None:
-        super().__init__(output, survey, classes, left, fetch)
+    def __init__(self, output: Path, source: Source) -> None:
+        super().__init__(output, source)
         self._file = output.open("w", encoding="ascii")
 
     def add(self, label: Label) -> None:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from xml.sax.saxutils import escape
 
 from gtplus_cli.labels.formats.writer import Writer
-from gtplus_cli.labels.pictures import Picture, pictures_of
+from gtplus_cli.labels.pictures import Picture
 from gtplus_cli.labels.survey import thing
 from gtplus_runtime.labels import Annotation, Box, Label
 
@@ -17,7 +17,7 @@ class VocWriter(Writer):
     """Writes a folder of Pascal VOC annotations."""
 
     def add(self, label: Label) -> None:
-        for picture in pictures_of(label, self.survey.root):
+        for picture in self.pictures(label):
             path = self.output / "Annotations" / PurePosixPath(picture.name).with_suffix(".xml")
             path.parent.mkdir(parents=True, exist_ok=True)
             content = self._content(picture, label)
@@ -26,7 +26,7 @@ class VocWriter(Writer):
                     file.write(content)
                 self.written += 1
             except FileExistsError:
-                self.left["images whose name differs from another one's in the ending alone"] += 1
+                self.leave_clashing(picture.name)
 
     def _content(self, picture: Picture, label: Label) -> str:
         size = ""
@@ -46,8 +46,7 @@ class VocWriter(Writer):
         if not isinstance(box, Box):
             self.left[thing(annotation, label.kind)] += 1
             return ""
-        if annotation.confidence is not None:
-            self.left["confidences"] += 1
+        self.leave_what_it_says_besides(annotation)
         edges = (box.left + 1, box.top + 1, box.left + box.width, box.top + box.height)
         names = ("xmin", "ymin", "xmax", "ymax")
         corners = "".join(f"<{name}>{_shown(edge)}</{name}>" for name, edge in zip(names, edges, strict=True))

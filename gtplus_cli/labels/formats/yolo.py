@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gtplus_cli.labels.formats.writer import Writer
-from gtplus_cli.labels.pictures import Picture, clipped, clipped_outline, pictures_of
+from gtplus_cli.labels.pictures import Picture, clipped, clipped_outline
 from gtplus_cli.labels.survey import thing
 from gtplus_runtime.labels import Annotation, Box, Label, Polygon
 
@@ -23,9 +23,9 @@ class YoloWriter(Writer):
     shape: type[Box] | type[Polygon] = Box
 
     def add(self, label: Label) -> None:
-        for picture in pictures_of(label, self.survey.root):
+        for picture in self.pictures(label):
             if picture.size is None:
-                self.left["images whose label does not tell their size"] += 1
+                self.left["images of unknown size (--images DIR tells it)"] += 1
                 continue
             lines = [self._line(annotation, picture, label) for annotation in picture.annotations]
             path = self.output / "labels" / PurePosixPath(picture.name).with_suffix(".txt")
@@ -35,7 +35,7 @@ class YoloWriter(Writer):
                     file.writelines(line for line in lines if line)
                 self.written += 1
             except FileExistsError:
-                self.left["images whose name differs from another one's in the ending alone"] += 1
+                self.leave_clashing(picture.name)
 
     def _line(self, annotation: Annotation, picture: Picture, label: Label) -> str:
         what = thing(annotation, label.kind)
@@ -47,8 +47,7 @@ class YoloWriter(Writer):
         if points is None:
             self.left[f"{what} outside of their image, or without an area"] += 1
             return ""
-        if annotation.confidence is not None:
-            self.left["confidences"] += 1
+        self.leave_what_it_says_besides(annotation)
         shares = [edge / whole for point in points for edge, whole in zip(point, picture.size, strict=True)]
         return f"{self.number[annotation.name]} {' '.join(f'{share:.10g}' for share in shares)}\n"
 
