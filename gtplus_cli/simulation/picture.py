@@ -67,7 +67,8 @@ def _draw_tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, left: 
         outline=_WRONG if tile.wrong else _RULE,
         width=3 if tile.wrong else 1,
     )
-    picture = Image.open(io.BytesIO(tile.image)).convert("RGB")
+    # Pillow wants transparency that a palette tells to be taken out of it first.
+    picture = Image.open(io.BytesIO(tile.image)).convert("RGBA").convert("RGB")
     if max(picture.size) <= _IMAGE:
         picture = picture.resize((_IMAGE, _IMAGE), Image.Resampling.NEAREST)
     else:
@@ -98,6 +99,7 @@ def _draw_caption(draw: ImageDraw.ImageDraw, tile: Tile, x: float, y: float) -> 
 
 def _fitted(text: str, room: float) -> tuple[str, int]:
     """The text as it fits, and its size: smaller first, then cut."""
+    text = text.replace("×", "x")  # which the bundled font lacks
     size = next((size for size in range(_LABEL, 9, -1) if _width(text, size) <= room), 10)
     while len(text) > 1 and _width(text, size) > room:
         text = text[:-2] + "…"

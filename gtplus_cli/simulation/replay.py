@@ -57,11 +57,12 @@ class Replay:
         return Work(labels | {obj: self._another(labels[obj], draw) for obj, draw in wrong.items()}, failed)
 
     def _another(self, label: Replayed, draw: int) -> Replayed:
-        """A label that is not this one: another object's where there is any that differs."""
+        """A label that is not this one: another object's, whose words differ where there is any."""
         known = {json.dumps(each.value, sort_keys=True): each for each in self._labels.values()}
         known.pop(json.dumps(label.value, sort_keys=True), None)
-        if known:
-            return list(known.values())[draw % len(known)]
+        others = [each for each in known.values() if each.name != label.name] or list(known.values())
+        if others:
+            return others[draw % len(others)]
         return Replayed(WRONG, {**label.metadata, "class-name": WRONG}, WRONG)
 
 

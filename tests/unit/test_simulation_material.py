@@ -99,6 +99,21 @@ def labeled(key: str, label: Any, attribute: str = "what") -> dict[str, Any]:
     return {"source-ref": f"s3://b/{key}", attribute: label, f"{attribute}-metadata": {"class-name": f"class {label}"}}
 
 
+def test_a_wrong_label_reads_otherwise_than_the_right_one(tmp_path: Path) -> None:
+    """Boxes of images of different sizes: nothing in the one is no wrong label for nothing in the other."""
+
+    def boxed(key: str, width: int, *classes: int) -> dict[str, Any]:
+        boxes = [{"class_id": number, "left": 1, "top": 1, "width": 2, "height": 2} for number in classes]
+        value = {"annotations": boxes, "image_size": [{"width": width, "height": 9}]}
+        metadata = {"type": "groundtruth/object-detection", "class-map": {"1": "car"}}
+        return {"source-ref": f"s3://b/{key}", "what": value, "what-metadata": metadata}
+
+    lines = [boxed(f"{n}.png", 10 + n) for n in range(9)] + [boxed("9.png", 9, 1)]
+    images = folder(tmp_path, *(f"{n}.png" for n in range(10)))
+    material = own(images, manifest(tmp_path, *lines), rate=1)
+    assert names(rounds(material), "what") == ["1 × car"] * 9 + ["nothing"]
+
+
 def test_images_are_found_by_the_end_of_their_paths(tmp_path: Path) -> None:
     images = folder(tmp_path, "a/1.jpg", "b/1.jpg", "deep/er/2.jpg")
     lines = [labeled("raw/x/a/1.jpg", 0), labeled("raw/b/1.jpg", 1), labeled("2.jpg", 2), labeled("raw/9.jpg", 3)]

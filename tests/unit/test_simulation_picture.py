@@ -52,6 +52,18 @@ def test_wrong_labels_are_red_and_what_they_became_is_green(tile: Tile, red: boo
     assert (RED in seen, GREEN in seen) == (red, green)
 
 
+def test_counts_can_be_read_in_the_bundled_font() -> None:
+    """It has no times sign, and draws an empty box in its place."""
+    assert drawn([Tile(DIGIT, "2 × car", True, "3 × car")]) == drawn([Tile(DIGIT, "2 x car", True, "3 x car")])
+
+
+def test_a_palette_with_transparency_is_drawn_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    png = io.BytesIO()
+    Image.new("P", (200, 100)).save(png, "PNG", transparency=bytes([128, 64]))
+    drawn([Tile(png.getvalue(), "3")])
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_a_sheet_of_nothing_is_a_title() -> None:
     assert drawn([]).width > 0
 
