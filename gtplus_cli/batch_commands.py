@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from gtplus_cli.batch_input import Project, check_input, prepare, refusal, upload_folder
 from gtplus_cli.caller import Caller, command, given
@@ -252,9 +253,7 @@ def review(
         caller.next(f"write the verdicts, then: gtplus batch review {batch} --verdicts FILE")
         return
     if verdicts is not None:
-        _command(
-            caller, "batch.review", batch, round=drawn["round"], verdicts=_read(verdicts), **given(comment=comment)
-        )
+        _send_review(caller, batch, drawn, _read(verdicts), comment)
     elif not _review_here(caller, batch, drawn, comment, open_each=open_each):
         return
     caller.next(f"gtplus batch show {batch}, then accept or reject")
@@ -319,11 +318,26 @@ def _call(caller: Caller, route: str, batch: str, **body: Any) -> Any:
 
 
 def _command(caller: Caller, route: str, batch: str, **body: Any) -> None:
+    _show_status(caller, batch, _sent(caller, route, batch, **body))
+
+
+def _sent(caller: Caller, route: str, batch: str, **body: Any) -> dict[str, Any]:
+    """The answer to a command whose form was checked before it was sent."""
     problems = check_form(route, body)
     if problems:
         raise Refused(400, f"{route} was not sent: {counted(problems)}", problems)
-    answer = _call(caller, route, batch, **body)
+    answer: dict[str, Any] = _call(caller, route, batch, **body)
+    return answer
+
+
+def _show_status(caller: Caller, batch: str, answer: dict[str, Any]) -> None:
     caller.show(answer, lambda out: out.print(f"batch [bold]{batch}[/bold]: {answer['status']}"))
+
+
+def _send_review(caller: Caller, batch: str, drawn: dict[str, Any], verdicts: list[Any], comment: str | None) -> None:
+    answer = _sent(caller, "batch.review", batch, round=drawn["round"], verdicts=verdicts, **given(comment=comment))
+    # What people saw before it, programs get with it.
+    _show_status(caller, batch, {**answer, "labels": drawn["labels"]})
 
 
 def _contradictions(input: str | None, folder: Path | None, *, part: bool, check: bool) -> list[Problem]:
@@ -360,9 +374,9 @@ def _review_here(caller: Caller, batch: str, drawn: dict[str, Any], comment: str
         raise Refused(400, "nobody is here to review", [problem])
     kept = kept_for(batch, drawn["seed"])
     links = Links(lambda: list(_call(caller, "batch.sample", batch)["objects"]), drawn["objects"])
-    if not walk(drawn["objects"], kept, links, caller.out, open_each=open_each):
+    terminal = Console(stderr=True, highlight=False) if caller.as_json else caller.out
+    if not walk(drawn["objects"], kept, links, terminal, open_each=open_each):
         return False
-    verdicts = list(kept.verdicts.values())
-    _command(caller, "batch.review", batch, round=drawn["round"], verdicts=verdicts, **given(comment=comment))
+    _send_review(caller, batch, drawn, list(kept.verdicts.values()), comment)
     kept.forget()
     return True

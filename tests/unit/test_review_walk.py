@@ -254,6 +254,29 @@ def test_the_review_begins_with_what_the_labels_are_like(
     assert f"with the gold labels: 6 objects in both; boxes F1 {f1:.2f}" in said
 
 
+@pytest.mark.parametrize("way", ["sample", "verdicts", "terminal"])
+def test_programs_get_what_the_labels_are_like_in_each_way(
+    caller: Caller,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    press: Press,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    caller.as_json, caller.region = True, "us-east-1"
+    coverage = Coverage([BOXES.read_bytes()], "category", [entry["source-ref"] for entry in lines(BOXES)])
+    caller.client.labels = {"labels": coverage.summary(), "manifest": str(BOXES)}  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    press("ccc")
+    (tmp_path / "verdicts").write_text("".join(json.dumps(verdict) + "\n" for verdict in RIGHT))
+    given = {"sample": {"sample": tmp_path / "sample"}, "verdicts": {"verdicts": tmp_path / "verdicts"}}
+    batch_commands.review(caller, "p/b", gold=str(BOXES), **given.get(way, {}))
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["labels"]["gold"]["boxes"]["f1"] == 1
+    assert answer["labels"]["classes"] == {"Bird": 14}
+    assert answer.get("status") == (None if way == "sample" else "Review submission in progress")
+
+
 def test_where_there_is_no_terminal_nothing_is_asked(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
     with pytest.raises(Refused) as refused:
