@@ -14,7 +14,7 @@ from constructs import Construct
 
 from gtplus_constructs._sizes import MAX_ROLE_BYTES, check_bucket_policy, rendered_size
 from gtplus_constructs._validation import check_disjoint, check_prefixes, raise_all
-from gtplus_constructs.bucket import SERVICE_ACTIONS, LabelingBucket
+from gtplus_constructs.bucket import SERVICE_ACTIONS, LabelingBucket, hold_to_its_grants
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_runtime import revocation
 from gtplus_runtime.places import DATA_ROLES, OURS
@@ -231,7 +231,7 @@ class DataAccessRole(Construct):
         provider: LabelingProvider | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self.grants = (grants,) if isinstance(grants, DataGrant) else tuple(grants)
+        self.grants = joined("grants", (grants,) if isinstance(grants, DataGrant) else grants)
         self.provider: LabelingProvider = GroundTruthPlus() if provider is None else provider
         trusted = self.provider.trust(Stack.of(self).account)
         problems = check_grants("grants", self.grants, self.provider)
@@ -356,12 +356,11 @@ class DataAccessRole(Construct):
             allowed = grant.allow_statements(self.role_arn, self._name(index))
             _ask_bucket_owner(self, index, grant, [*allowed, *statements])
             return
-        if isinstance(grant.bucket, LabelingBucket) and f"/{DATA_ROLES}" in self._pattern:
-            # Our bucket holds every data role of ours to the four actions, and lets in only those that it is told of.
-            grant.bucket.admit(self._pattern)
-            statements = statements[1:]
         if isinstance(grant.bucket, LabelingBucket):
+            grant.bucket.admit(self._pattern)
             statements.pop()  # it asks for TLS itself
+            if f"/{DATA_ROLES}" in self._pattern:
+                statements = statements[1:]  # it holds every data role of ours to the four actions
         added = [grant.bucket.add_to_resource_policy(statement).statement_added for statement in statements]
         check_bucket_policy(grant.bucket)
         if not all(added):
@@ -391,6 +390,7 @@ class _BroughtRole(DataAccessRole):
 
     def _make(self, trusted: iam.IPrincipal) -> tuple[iam.IRole, str]:
         stack = Stack.of(self)
+        hold_to_its_grants(self, self._brought_arn)
         trust = iam.PolicyStatement(actions=[trusted.assume_role_action])
         trust.add_principals(trusted)
         Annotations.of(self).add_warning_v2(
@@ -450,6 +450,32 @@ def _ask_key_owner(scope: Construct, index: int, grant: DataGrant, role_arn: str
         f"The key of grant {index} is of account {key.env.account}: {scope.node.path} uses it only once its owner adds "
         f"to its policy: {_as_json(stack, [grant.key_statement(role_arn, name)])}",
     )
+
+
+def joined(option: str, grants: Sequence[DataGrant]) -> tuple[DataGrant, ...]:
+    """Grants with those of one bucket made one, since two guards in a bucket would each deny what the other leaves.
+
+    Args:
+        option: where they were given.
+        grants: the grants.
+
+    Raises:
+        ValueError: where they do not fit together.
+    """
+    of_bucket: dict[str, DataGrant] = {}
+    for grant in grants:
+        name = grant.bucket.bucket_name
+        first = of_bucket.setdefault(grant.bucket.node.path if Token.is_unresolved(name) else name, grant)
+        if first is grant:
+            continue
+        keys = [None if key is None else key.key_arn for key in (first.encryption_key, grant.encryption_key)]
+        if keys[0] != keys[1]:
+            rule, mend = "grants of one bucket name one key", "name the same one"
+            raise_all("DataGrant", [Problem(f'"{option}"', rule, first.bucket.node.path, mend)])
+        read, write = ((*dict.fromkeys(side),) for side in (first.read + grant.read, first.write + grant.write))
+        one = DataGrant(first.bucket, read=read, write=write, encryption_key=first.encryption_key)
+        of_bucket = {key: one if each is first else each for key, each in of_bucket.items()}
+    return tuple(of_bucket.values())
 
 
 def check_grants(option: str, grants: Sequence[DataGrant], provider: LabelingProvider) -> list[Problem]:

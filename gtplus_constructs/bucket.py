@@ -1,15 +1,16 @@
 """LabelingBucket: where the data and the labels of projects lie."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import jsii
-from aws_cdk import Duration, IStableListProducer, Lazy, RemovalPolicy, Stack, Token
+from aws_cdk import Duration, IStableListProducer, Lazy, Reference, RemovalPolicy, Stack, Token, Tokenization
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from gtplus_constructs._removal import effective_removal
 from gtplus_constructs._sizes import check_bucket_policy
@@ -21,6 +22,20 @@ _ORIGIN = re.compile(r"https://[^/\s*?#]+")
 
 SERVICE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket")
 """What the service's page "Create a project" asks of the role, and nothing else; no delete."""
+
+
+_BROUGHT: WeakKeyDictionary[IConstruct, list[str]] = WeakKeyDictionary()
+"""ARNs of data roles that were brought, by app: they are under no path by which a bucket would know them."""
+
+
+def hold_to_its_grants(scope: Construct, role_arn: str) -> None:
+    """Let every LabelingBucket of the app deny a role that was brought, unless it is admitted there.
+
+    Args:
+        scope: anything of the app.
+        role_arn: the role.
+    """
+    _BROUGHT.setdefault(scope.node.root, []).append(role_arn)
 
 
 class LabelingBucket(s3.Bucket):
@@ -109,6 +124,8 @@ class LabelingBucket(s3.Bucket):
     def admit(self, role_pattern: str) -> None:
         """Let a data role of this library in; every other one is denied this bucket, whatever it is allowed elsewhere.
 
+        The grants of the app do it themselves: call it for a role of another app.
+
         Args:
             role_pattern: a pattern of ARNs that matches the role alone.
         """
@@ -119,14 +136,23 @@ class LabelingBucket(s3.Bucket):
         every = stack.format_arn(service="iam", region="", resource="role", resource_name=f"{DATA_ROLES}*")
         # A list of conditions cannot be empty; this one matches no role.
         nobody = stack.format_arn(service="iam", region="", resource="role", resource_name=f"{DATA_ROLES}nobody/")
-        admitted = Lazy.list(cast(IStableListProducer, _Admitted([nobody], self._admitted)))
+        held = _late(lambda: [every, *self._brought()])
+        admitted = _late(lambda: [nobody, *sorted(set(self._admitted))])
         everything = [self.bucket_arn, self.arn_for_objects("*")]
-        roles = {"ArnLike": {"aws:PrincipalArn": every}}
         for sid, statement in (
-            ("OnlyTheServicesActions", {"not_actions": list(SERVICE_ACTIONS), "conditions": roles}),
+            (
+                "OnlyTheServicesActions",
+                {"not_actions": list(SERVICE_ACTIONS), "conditions": {"ArnLike": {"aws:PrincipalArn": every}}},
+            ),
             (
                 "OnlyGrantedDataRoles",
-                {"actions": ["s3:*"], "conditions": {**roles, "ArnNotLike": {"aws:PrincipalArn": admitted}}},
+                {
+                    "actions": ["s3:*"],
+                    "conditions": {
+                        "ArnLike": {"aws:PrincipalArn": held},
+                        "ArnNotLike": {"aws:PrincipalArn": admitted},
+                    },
+                },
             ),
         ):
             self.add_to_resource_policy(
@@ -139,6 +165,12 @@ class LabelingBucket(s3.Bucket):
                 )
             )
 
+    def _brought(self) -> list[str]:
+        """The brought roles of the app; but for one that only another stack knows: stacks must not form a circle."""
+        stack = Stack.of(self)
+        arns = sorted(set(_BROUGHT.get(self.node.root, [])))
+        return [arn for arn in arns if all(of is stack for of in _stacks_of(arn))]
+
     def object(self, key: str) -> str:
         """The ARN of an object, or of many with `*`.
 
@@ -148,12 +180,21 @@ class LabelingBucket(s3.Bucket):
         return self.arn_for_objects(key)
 
 
-@jsii.implements(IStableListProducer)
-class _Admitted:
-    """The data roles that a bucket admits, as they are known at the end of the synth."""
+def _stacks_of(arn: str) -> list[Stack]:
+    """The stacks to whose resources an ARN refers."""
+    tokens = Tokenization.reverse_string(arn).tokens
+    return [Stack.of(token.target) for token in tokens if isinstance(token, Reference)]
 
-    def __init__(self, first: list[str], later: list[str]) -> None:
-        self._first, self._later = first, later
+
+def _late(values: Callable[[], list[str]]) -> list[str]:
+    """A list as it is known at the end of the synth."""
+    return Lazy.list(cast(IStableListProducer, _Late(values)))
+
+
+@jsii.implements(IStableListProducer)
+class _Late:
+    def __init__(self, values: Callable[[], list[str]]) -> None:
+        self._values = values
 
     def produce(self) -> list[str]:
-        return [*self._first, *sorted(self._later)]
+        return self._values()

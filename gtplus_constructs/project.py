@@ -14,7 +14,15 @@ from constructs import Construct
 from gtplus_constructs._hooks import Statuses
 from gtplus_constructs._sizes import MAX_PARAMETER_BYTES, rendered_size
 from gtplus_constructs._validation import check_either, check_id, raise_all
-from gtplus_constructs.access import DataAccessRole, DataGrant, ask_owners, check_grants, check_size, data_policy
+from gtplus_constructs.access import (
+    DataAccessRole,
+    DataGrant,
+    ask_owners,
+    check_grants,
+    check_size,
+    data_policy,
+    joined,
+)
 from gtplus_constructs.provider import GroundTruthPlus, LabelingProvider
 from gtplus_constructs.team import ProjectTeam
 from gtplus_constructs.workspace import LabelingWorkspace
@@ -88,7 +96,7 @@ class LabelingProject(Construct):
         if data_role is not None and provider is None:
             chosen = data_role.provider
         self.provider = chosen
-        grants = (data,) if isinstance(data, DataGrant) else tuple(data or ())
+        grants = joined("data", (data,) if isinstance(data, DataGrant) else data or ())
         if data_role is not None:
             grants = data_role.grants
         self.grants = grants

@@ -188,8 +188,9 @@ def a_deny_on_a_bucket_is_about_transport_or_data_roles(world: World) -> None:
         condition = statement.get("Condition", {})
         assert "NotPrincipal" not in statement, f"{name}: {statement}"
         operators = set(condition) - {"ArnNotLike", "StringNotLike"}
-        pattern = condition.get("ArnLike", {}).get("aws:PrincipalArn", "")
-        about_roles = operators == {"ArnLike"} and pattern.startswith(f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/")
+        patterns = listed(condition.get("ArnLike", {}).get("aws:PrincipalArn", ""))
+        ours = f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/"
+        about_roles = operators == {"ArnLike"} and all(pattern.startswith(ours) for pattern in patterns)
         transport = ({"Bool": {"aws:SecureTransport": "false"}}, {"NumericLessThan": {"s3:TlsVersion": 1.2}})
         assert about_roles or condition in transport, f"{name}: {statement}"
 

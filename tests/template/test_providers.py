@@ -29,6 +29,7 @@ from gtplus_constructs import (
 from gtplus_constructs.assertions import Access
 
 VENDOR, ACCOUNT = "222222222222", "111111111111"
+WIDE = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 class Scene:
@@ -410,8 +411,7 @@ def test_a_data_role_that_somebody_widens_reaches_no_other_bucket_of_the_app() -
     scene = Scene()
     project = scene.project()
     other = LabelingBucket(scene.stack, "Other")
-    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    role = Access.from_stack(scene.stack).with_identity_policy(project.role, wide).of(project.role)
+    role = Access.from_stack(scene.stack).with_identity_policy(project.role, WIDE).of(project.role)
     role.can("s3:GetObject", scene.bucket.object("raw/1"))
     for bucket, key in ((other, "raw/1"), (scene.bucket, "elsewhere/1")):
         for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:GetObjectAcl"):
@@ -420,10 +420,97 @@ def test_a_data_role_that_somebody_widens_reaches_no_other_bucket_of_the_app() -
     role.cannot("s3:PutBucketPolicy", scene.bucket.bucket_arn)
 
 
-def someones_role(scene: Scene) -> None:
-    """A data role as another app makes it."""
-    people = iam.AccountRootPrincipal()
-    iam.Role(scene.stack, "Theirs", role_name="Role", path="/gtplus/data/theirs/", assumed_by=people)
+@pytest.mark.parametrize("first", ["bucket", "role"])
+def test_a_role_that_is_brought_with_wide_policies_reaches_no_other_bucket_of_the_app(first: str) -> None:
+    """In whatever order an app makes them, and in whichever stack; people and tools with other roles go on."""
+    scene = Scene()
+    elsewhere = cdk.Stack(scene.app, "Elsewhere", env=cdk.Environment(account=ACCOUNT, region="us-east-1"))
+    others: list[LabelingBucket] = []
+
+    def make_others() -> None:
+        others.append(LabelingBucket(scene.stack, "Other"))
+        others.append(LabelingBucket(elsewhere, "Other"))
+
+    def bring() -> DataAccessRole:
+        grants = DataGrant(scene.bucket, read="raw/", write="labels/")
+        arn = f"arn:aws:iam::{ACCOUNT}:role/labeling"
+        return DataAccessRole.from_role_arn(scene.stack, "Brought", arn, grants=grants)
+
+    if first == "bucket":
+        make_others()
+    brought = bring()
+    if first == "role":
+        make_others()
+    access = Access.from_stack(scene.stack).with_identity_policy(brought.role_arn, WIDE)
+    role = access.of(brought.role_arn)
+    role.can("s3:GetObject", access.object(scene.bucket, "raw/1"))
+    for bucket, key in ((others[0], "raw/1"), (others[1], "raw/1"), (scene.bucket, "elsewhere/1")):
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+            assert role.decide(action, access.object(bucket, key)).explicitly_denied, (bucket.node.path, action)
+    role.cannot("s3:DeleteObject", access.object(scene.bucket, "raw/1"))
+    for bucket in (*others, scene.bucket):
+        access.account().can("s3:GetObject", access.object(bucket, "raw/1"))
+
+
+def test_two_projects_may_bring_one_role() -> None:
+    scene = Scene()
+    other, third = LabelingBucket(scene.stack, "Other"), LabelingBucket(scene.stack, "Third")
+    arn = f"arn:aws:iam::{ACCOUNT}:role/labeling"
+    for name, bucket in (("One", scene.bucket), ("Two", other)):
+        grants = DataGrant(bucket, read="raw/", write="labels/")
+        DataAccessRole.from_role_arn(scene.stack, name, arn, grants=grants)
+    access = Access.from_stack(scene.stack).with_identity_policy(arn, WIDE)
+    for bucket, allowed in ((scene.bucket, True), (other, True), (third, False)):
+        assert access.of(arn).decide("s3:GetObject", access.object(bucket, "raw/1")).allowed is allowed
+
+
+def test_a_role_of_the_app_that_is_brought_is_named_where_no_stack_needs_another() -> None:
+    """Its ARN is a reference: to name it in a bucket of another stack could make a circle of the stacks."""
+    scene = Scene()
+    elsewhere = cdk.Stack(scene.app, "Elsewhere", env=cdk.Environment(account=ACCOUNT, region="us-east-1"))
+    near, far = LabelingBucket(scene.stack, "Near"), LabelingBucket(elsewhere, "Far")
+    mine = iam.Role(scene.stack, "Mine", assumed_by=iam.ServicePrincipal(GroundTruthPlus.principal))
+    far.grant_read(mine)  # so that one stack needs the other already
+    mine.add_to_policy(iam.PolicyStatement(actions=["s3:*"], resources=["*"]))
+    grants = DataGrant(scene.bucket, read="raw/", write="labels/")
+    DataAccessRole.from_role_arn(scene.stack, "Brought", mine.role_arn, grants=grants)
+    access = Access.from_stack(scene.stack)
+    access.of(mine).can("s3:GetObject", access.object(scene.bucket, "raw/1"))
+    access.of(mine).cannot("s3:GetObject", access.object(near, "raw/1"))
+
+
+def test_grants_of_one_bucket_are_one_grant() -> None:
+    """Two guards in a bucket would each deny what the other one leaves."""
+    scene = Scene()
+    same = s3.Bucket.from_bucket_name(scene.stack, "Same", "old"), s3.Bucket.from_bucket_name(scene.stack, "Too", "old")
+    data = [
+        DataGrant(scene.bucket, read="raw/", write="labels/"),
+        DataGrant(same[0], read="raw/", write="labels/"),
+        DataGrant(scene.bucket, read=["maps/", "raw/"], write="map-labels/"),
+        DataGrant(same[1], read="maps/", write="map-labels/"),
+    ]
+    project = LabelingProject(scene.stack, "Streets", workspace=scene.workspace, data=data)
+    granted = [(grant.read, grant.write) for grant in project.grants]
+    assert granted == [(("raw/", "maps/"), ("labels/", "map-labels/"))] * 2
+    access = Access.from_stack(scene.stack).with_identity_policy(project.role, WIDE)
+    for role in (project.role, project.runtime_role):
+        for prefix in ("raw", "maps", "labels", "map-labels"):
+            access.of(role).can("s3:GetObject", scene.bucket.object(f"{prefix}/1"))
+        for prefix in ("labels", "map-labels"):
+            access.of(role).can("s3:PutObject", scene.bucket.object(f"{prefix}/1"))
+    access.of(project.role).cannot("s3:GetObject", scene.bucket.object("elsewhere/1"))
+    assert len([line for line in scene.warnings() if "gtplus:BucketPolicyNotOurs" in line]) == 1
+
+
+def test_grants_of_one_bucket_must_fit_together() -> None:
+    scene = Scene()
+    key = kms.Key(scene.stack, "Another")
+    first = DataGrant(scene.bucket, read="raw/", write="labels/")
+    with pytest.raises(ValueError, match="must not overlap"):
+        DataAccessRole(scene.stack, "A", grants=[first, DataGrant(scene.bucket, read="labels/", write="more/")])
+    other = DataGrant(scene.bucket, read="more/", write="more-labels/", encryption_key=key)
+    with pytest.raises(ValueError, match='"grants": grants of one bucket name one key'):
+        DataAccessRole(scene.stack, "B", grants=[first, other])
 
 
 def test_a_data_role_of_another_app_is_let_in_once_it_is_admitted() -> None:
@@ -435,11 +522,10 @@ def test_a_data_role_of_another_app_is_let_in_once_it_is_admitted() -> None:
     (warning,) = [str(m.entry.data) for m in found if "gtplus:BucketPolicyNotOurs" in str(m.entry.data)]
     assert "bucket.admit(" in warning
     arn = f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/theirs/Role"
-    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     iam.Role(
         scene.stack, "Theirs", role_name="Role", path="/gtplus/data/theirs/", assumed_by=iam.AccountRootPrincipal()
     )
-    denied = Access.from_stack(scene.stack).with_identity_policy(arn, wide)
+    denied = Access.from_stack(scene.stack).with_identity_policy(arn, WIDE)
     denied.of(arn).cannot("s3:GetObject", scene.bucket.object("raw/1"))
 
     scene = Scene()
@@ -447,7 +533,7 @@ def test_a_data_role_of_another_app_is_let_in_once_it_is_admitted() -> None:
     iam.Role(
         scene.stack, "Theirs", role_name="Role", path="/gtplus/data/theirs/", assumed_by=iam.AccountRootPrincipal()
     )
-    admitted = Access.from_stack(scene.stack).with_identity_policy(arn, wide)
+    admitted = Access.from_stack(scene.stack).with_identity_policy(arn, WIDE)
     admitted.of(arn).can("s3:GetObject", scene.bucket.object("raw/1"))
 
 
