@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
+from gtplus_cli.render import span
 from gtplus_runtime.lifecycle import BATCH, BatchStatus
 
 
@@ -144,43 +145,77 @@ def _time(at: str) -> datetime:
     return datetime.fromisoformat(at).astimezone(UTC)
 
 
-_WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 60, 40
+_WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 60, 60
+_NAMES, _ROW = 180, 22
 _COLORS = {"objects completed": "#2b6cb0", "labels completed": "#dd6b20"}
+_STATUS_COLOR = "#4a5568"
 
 
 def plot(title: str, metrics: Metrics) -> str:
-    """A bar for the objects and one for the labels completed on each day, as SVG.
+    """The metrics as SVG: bars for the objects and labels completed on each day, and for the time in each status.
 
     Args:
         title: what is shown.
-        metrics: of which days; between the first and the last, days without anything are left empty.
+        metrics: of which days; between the first and the last, days without anything are left empty. Above them
+            stand objects, rejections and rework rounds.
     """
+    statuses_top = _TOP + _HEIGHT + 60
+    height = statuses_top + _ROW * len(metrics.seconds)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 20} {height}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<text x="{_LEFT}" y="20" font-size="14">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="40" fill="#555">{_totals(metrics)}</text>',
+        *_days_drawn(metrics),
+        *_statuses_drawn(metrics.seconds, statuses_top),
+    ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _totals(metrics: Metrics) -> str:
+    rate = metrics.rejection_rate
+    decided = (
+        "nothing decided"
+        if rate is None
+        else f"{metrics.rejected} of {metrics.reviewed} decisions rejected ({rate:.0%})"
+    )
+    rounds = metrics.rework_rounds
+    return f"{metrics.objects:,} objects · {decided} · {rounds} rework round{'' if rounds == 1 else 's'}"
+
+
+def _days_drawn(metrics: Metrics) -> Iterable[str]:
     series = list(zip(_COLORS.items(), (metrics.objects_by_day, metrics.labels_by_day), strict=True))
     days = _calendar(metrics.objects_by_day.keys() | metrics.labels_by_day.keys())
     most = max((count for _, counts in series for count in counts.values()), default=1)
     step = _WIDTH / max(len(days), 1)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 20} {_TOP + _HEIGHT + 40}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<text x="{_LEFT}" y="20" font-size="14">{escape(title)}</text>',
-        f'<text x="{_LEFT - 6}" y="{_TOP + 4}" text-anchor="end">{most:,}</text>',
-        f'<text x="{_LEFT - 6}" y="{_TOP + _HEIGHT + 4}" text-anchor="end">0</text>',
-        f'<path d="M{_LEFT} {_TOP}v{_HEIGHT}h{_WIDTH}" fill="none" stroke="#888"/>',
-    ]
+    yield f'<text x="{_LEFT - 6}" y="{_TOP + 4}" text-anchor="end">{most:,}</text>'
+    yield f'<text x="{_LEFT - 6}" y="{_TOP + _HEIGHT + 4}" text-anchor="end">0</text>'
+    yield f'<path d="M{_LEFT} {_TOP}v{_HEIGHT}h{_WIDTH}" fill="none" stroke="#888"/>'
     for place, ((name, color), counts) in enumerate(series):
-        x = _LEFT + _WIDTH - 260 + 140 * place
-        parts.append(f'<text x="{x}" y="20" fill="{color}">{name}</text>')
+        yield f'<text x="{_LEFT + _WIDTH - 260 + 140 * place}" y="20" fill="{color}">{name}</text>'
         for number, day in enumerate(days):
             if counts[day]:
                 height = _HEIGHT * counts[day] / most
                 left, top = _LEFT + step * (number + 0.1 + 0.4 * place), _TOP + _HEIGHT - height
-                parts.append(
-                    f'<rect x="{left:.1f}" y="{top:.1f}" width="{0.4 * step:.1f}" height="{height:.1f}" '
-                    f'fill="{color}"><title>{day}: {counts[day]:,} {name}</title></rect>'
-                )
+                yield _bar(left, top, 0.4 * step, height, color, f"{day}: {counts[day]:,} {name}")
     for ends, x, anchor in ((days[:1], _LEFT, "start"), (days[1:][-1:], _LEFT + _WIDTH, "end")):
-        parts += [f'<text x="{x}" y="{_TOP + _HEIGHT + 20}" text-anchor="{anchor}">{day}</text>' for day in ends]
-    return "\n".join([*parts, "</svg>", ""])
+        yield from (f'<text x="{x}" y="{_TOP + _HEIGHT + 20}" text-anchor="{anchor}">{day}</text>' for day in ends)
+
+
+def _statuses_drawn(seconds: Counter[str], top: float) -> Iterable[str]:
+    most = max(seconds.values(), default=0) or 1
+    for row, (status, count) in enumerate(seconds.most_common()):
+        y = top + _ROW * row
+        width = (_WIDTH - _NAMES - 80) * count / most
+        left = _LEFT + _NAMES
+        yield f'<text x="{left - 6}" y="{y}" text-anchor="end">{escape(status)}</text>'
+        yield _bar(left, y - 11, width, 14, _STATUS_COLOR, f"{status}: {span(count)}")
+        yield f'<text x="{left + width + 6:.1f}" y="{y}">{span(count)}</text>'
+
+
+def _bar(left: float, top: float, width: float, height: float, color: str, title: str) -> str:
+    place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect {place} fill="{color}"><title>{escape(title)}</title></rect>'
 
 
 def _calendar(days: Iterable[str]) -> list[str]:

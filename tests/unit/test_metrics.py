@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtplus_cli.caller import Caller
-from gtplus_cli.metrics import metrics_of, plot, together
+from gtplus_cli.metrics import Metrics, metrics_of, plot, together
 from gtplus_cli.metrics_commands import metrics
 from gtplus_runtime.problems import Refused
 
@@ -87,14 +87,37 @@ def test_a_project_is_its_batches_together() -> None:
     assert both.seconds["Ready for review"] == 2 * one.seconds["Ready for review"]
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(metrics: Metrics) -> tuple[dict[str, float], dict[str, float], list[str | None]]:
+    """Heights of the bars of days, widths of the bars of statuses, and the texts of a plot."""
+    root = ElementTree.fromstring(plot("<p> & co", metrics))
+    bars = {str(bar.findtext(f"{SVG}title")): bar.attrib for bar in root.iter(f"{SVG}rect")}
+    days = {name: float(bar["height"]) for name, bar in bars.items() if name.startswith("2026")}
+    statuses = {name: float(bar["width"]) for name, bar in bars.items() if name not in days}
+    return days, statuses, [text.text for text in root.iter(f"{SVG}text")]
+
+
 def test_a_plot_has_a_bar_for_each_count_in_proportion() -> None:
-    root = ElementTree.fromstring(plot("<p> & co", metrics_of(HEAD, HISTORY, NOW)))
-    svg = "{http://www.w3.org/2000/svg}"
-    bars = {str(bar.findtext(f"{svg}title")): float(bar.attrib["height"]) for bar in root.iter(f"{svg}rect")}
-    assert len(bars) == 9
-    assert bars["2026-11-04: 50 objects completed"] == 240
-    assert bars["2026-11-07: 10 labels completed"] == 48
-    assert "<p> & co" in [text.text for text in root.iter(f"{svg}text")]
+    days, _, texts = drawn(metrics_of(HEAD, HISTORY, NOW))
+    assert len(days) == 9
+    assert days["2026-11-04: 50 objects completed"] == 240
+    assert days["2026-11-07: 10 labels completed"] == 48
+    assert "<p> & co" in texts
+
+
+def test_a_plot_tells_objects_rejections_rounds_and_the_time_in_each_status() -> None:
+    found = metrics_of(HEAD, HISTORY, NOW)
+    _, statuses, texts = drawn(found)
+    assert "100 objects · 1 of 2 decisions rejected (50%) · 1 rework round" in texts
+    longest = max(statuses.values())
+    assert {name.partition(":")[0] for name in statuses} == set(found.seconds)
+    assert statuses["In progress: 3 d"] == longest
+    assert statuses["Ready for review: 1 d 6 h"] == pytest.approx(longest * 30 / 72, abs=0.1)
+    assert {*found.seconds} <= {*texts}
+    _, statuses, texts = drawn(together([]))
+    assert (statuses, "0 objects · nothing decided · 0 rework rounds" in texts) == ({}, True)
 
 
 class Client:
