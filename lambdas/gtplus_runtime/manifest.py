@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any
 
 from gtplus_runtime.formats import has_sequences, suffix_of
 from gtplus_runtime.found import FROZEN, Found
 from gtplus_runtime.json_lines import read_lines
 from gtplus_runtime.lookup import Finder, Keep, Pending, look_up
-from gtplus_runtime.problems import Problem
+from gtplus_runtime.problems import Problem, shown
 from gtplus_runtime.report import Report
-from gtplus_runtime.rules import Bad, Judge, Rules, check_key, check_size, check_whole, max_bytes
+from gtplus_runtime.rules import MAX_KEY, Bad, Judge, Rules, check_key, check_size, check_whole, max_bytes
+
+_LONGEST_URI = MAX_KEY + 100
 
 
 def inventory_line(text: str, frozen: dict[str, Any] | None) -> bytes:
@@ -26,8 +29,8 @@ def check_lines(
 ) -> None:
     """Check an input manifest against the format, the prefixes, the provider's limits and formats, and the objects.
 
-    An object that is named twice is found among the first `max_files` lines: a longer manifest is refused anyway, and
-    so the memory has a bound whatever the length.
+    An object that is named twice, and a text that is there twice, are found among the first `max_files` lines: a longer
+    manifest is refused anyway, and so the memory has a bound whatever the length.
 
     Args:
         chunks: the manifest's bytes, in pieces of any size.
@@ -37,7 +40,7 @@ def check_lines(
         keep: is given every good line, in order.
     """
     pending = Pending()
-    seen: dict[str, int] = {}
+    seen: dict[str | bytes, int] = {}
     limit = rules.limits.max_files
     judge = Judge(rules)
     is_plain = judge.is_plain
@@ -55,12 +58,12 @@ def check_lines(
             judge.flag(entry["source"], report)
         if total > limit:
             continue
-        if uri is not None:
-            first = seen.setdefault(uri, number)
-            if first != number:
-                rule = f"an object is named once; line {first} has it"
-                report.refuse("named twice", Problem(f"line {number}", rule, uri, "drop the line"))
-                continue
+        first = seen.setdefault(_name_of(entry["source"]) if uri is None else uri, number)
+        if first != number:
+            rule = f"{'a text is there' if uri is None else 'an object is named'} once; line {first} has it"
+            value = shown(entry["source"]) if uri is None else uri
+            report.refuse("named twice", Problem(f"line {number}", rule, value, "drop the line"))
+            continue
         if finder is not None:
             pending.add(number, uri, text if keep is not None else None)
         else:
@@ -124,6 +127,15 @@ def _judge_object(uri: str, key: str, size: int, rules: Rules) -> Bad | None:
         mend = "write a manifest that names the sequence files, and create the batch from it"
         return "wrong format", Problem(uri, rule, "", mend)
     return check_key(uri, uri, key, rules) or check_size(uri, size, rules, uri)
+
+
+def _name_of(text: str) -> str | bytes:
+    """What tells a text from others: labels name their object by it, as they name a file by its URI."""
+    return (
+        text
+        if text.startswith("s3://") and len(text) < _LONGEST_URI
+        else blake2b(text.encode(), digest_size=16).digest()
+    )
 
 
 def _line_of(problem: Problem) -> int:

@@ -266,6 +266,23 @@ CORPUS: dict[str, Case] = {
         ),
         2,
     ),
+    "a text that is there twice, so that its labels could not be told apart": Case(
+        b'{"source": "caf\xc3\xa9"}\n{"source": "tea"}\n{"source": "caf\xc3\xa9", "page": 2}\n',
+        (("named twice", Problem("line 3", "a text is there once; line 1 has it", "'café'", "drop the line")),),
+        2,
+        task_type="text",
+    ),
+    "a text that is the name of another object": Case(
+        b'{"source": "s3://data/raw/1.jpg"}\n' + line(),
+        (
+            (
+                "named twice",
+                Problem("line 2", "an object is named once; line 1 has it", "s3://data/raw/1.jpg", "drop the line"),
+            ),
+        ),
+        1,
+        task_type="custom",
+    ),
     "a video among images": Case(
         line("raw/a.mp4"),
         (

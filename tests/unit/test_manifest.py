@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gtplus_runtime.found import FROZEN, Found
 from gtplus_runtime.json_lines import MAX_LINE, lines_of
+from gtplus_runtime.labels import Coverage
 from gtplus_runtime.lookup import Finder
 from gtplus_runtime.manifest import check_lines, check_listing, inventory_line
 from gtplus_runtime.places import Limits
@@ -101,9 +102,20 @@ def test_good_lines_are_frozen_with_what_was_found_of_their_objects() -> None:
 
 
 def test_inline_text_is_an_object_without_a_file() -> None:
-    inventory = check('{"source": "the first text"}\n{"source": "the first text"}\n')
-    assert inventory.lines == [{"source": "the first text"}] * 2
+    inventory = check('{"source": "the first text"}\n{"source": "the second text"}\n')
+    assert inventory.lines == [{"source": "the first text"}, {"source": "the second text"}]
     assert (inventory.counts, inventory.size) == ({}, 0)
+
+
+@given(st.lists(st.sampled_from(["raw/1", "raw/2", "tea", "café", "s3://data/raw/1", "s3://data/raw/2"]), max_size=6))
+def test_of_what_is_taken_every_object_can_be_labeled_and_delivered(objects: list[str]) -> None:
+    """Labels name their object: two of one name would never be complete, however often they were labeled."""
+    texts = [line(name) if name.startswith("raw") else json.dumps({"source": name}) + "\n" for name in objects]
+    taken = check("".join(texts)).lines
+    sources = [entry.get("source-ref", entry.get("source")) for entry in taken]
+    output = "".join(json.dumps({**entry, "label": 1, "label-metadata": {}}) + "\n" for entry in taken)
+    coverage = Coverage([output.encode()], "label", sources)
+    assert (coverage.problems(), len(coverage.labeled)) == ([], len(taken))
 
 
 def test_all_objects_are_looked_up_at_once() -> None:
