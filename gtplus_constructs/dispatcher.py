@@ -60,6 +60,12 @@ def add_dispatcher(
     tasks = [state_machine.attr_arn]
     if deviates(scope, "states:SendTask* is allowed on *, since the local cloud refuses it on the machine's ARN"):
         tasks = ["*"]
+    # It covers PublishBatch ("Amazon SNS API permissions: Actions and resources reference").
+    publish = ["sns:Publish"]
+    if deviates(
+        scope, "sns:PublishBatch is allowed by that name, which the local cloud asks for and AWS does not know"
+    ):
+        publish.append("sns:PublishBatch")
     stream = table.table_stream_arn or ""
     role = functions.role(
         scope,
@@ -77,7 +83,7 @@ def add_dispatcher(
             iam.PolicyStatement(sid="Publish", actions=["events:PutEvents"], resources=[bus.event_bus_arn]),
             iam.PolicyStatement(
                 sid="Tell",
-                actions=["sns:Publish"],
+                actions=publish,
                 resources=[topic.topic_arn, escalation_topic.topic_arn],
             ),
             use_key(functions.key, "TopicKey", f"sns.{stack.region}.{stack.url_suffix}"),
@@ -105,7 +111,7 @@ def add_dispatcher(
         function_name=function.function_arn,
         event_source_arn=stream,
         starting_position="TRIM_HORIZON",
-        batch_size=25,
+        batch_size=100,
         # In order for each item; ten batches of records of a shard side by side.
         parallelization_factor=10,
         # The defaults would hold up a shard for 24 hours on one bad record.

@@ -82,16 +82,15 @@ class BatchWorkflow(Construct):
         self._key = key
         self.table = BatchTable(self, "Batches", key=key, removal_policy=removal_policy).table
         places = Stack.of(self).format_arn(service="ssm", resource="parameter", resource_name=f"{projects_path[1:]}/*")
-        table_and_places = [
-            *table_statements(
-                self.table, "GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query", indexes=INDEXES
-            ),
-            iam.PolicyStatement(sid="Places", actions=["ssm:GetParameter"], resources=[places]),
-        ]
+        one_by_one = ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query")
+        place = iam.PolicyStatement(sid="Places", actions=["ssm:GetParameter"], resources=[places])
+        # A project's data are reached through its runtime role alone, which trusts these functions by name.
+        data = iam.PolicyStatement(sid="ProjectData", actions=["sts:AssumeRole"], resources=[runtime_roles])
+        table_and_places = [*table_statements(self.table, *one_by_one, indexes=INDEXES), place]
         self.data_statements = [
-            *table_and_places,
-            # A project's data are reached through its runtime role alone, which trusts these functions by name.
-            iam.PolicyStatement(sid="ProjectData", actions=["sts:AssumeRole"], resources=[runtime_roles]),
+            *table_statements(self.table, *one_by_one, "BatchGetItem", indexes=INDEXES),
+            place,
+            data,
         ]
         self.handler_role = functions.role(self, "HandlerRole", self.data_statements)
         self.table_setting = {"GTPLUS_TABLE": self.table.table_name}
@@ -118,7 +117,7 @@ class BatchWorkflow(Construct):
             escalation_topic=escalation_topic,
         )
         storage_events = add_storage_events(
-            self, functions=functions, table=self.table, statements=self.data_statements
+            self, functions=functions, table=self.table, statements=[*table_and_places, data]
         )
         reconciler = add_reconciler(
             self,

@@ -15,7 +15,7 @@ from gtplus_runtime.commands import WORKSPACE, Command, Superseded, decide_batch
 from gtplus_runtime.lifecycle import BatchStatus
 from gtplus_runtime.log import log
 from gtplus_runtime.places import OURS, Place, find_place
-from gtplus_runtime.store import Key, Store
+from gtplus_runtime.store import HEAD, Key, Seen, Store, event_sk
 
 if TYPE_CHECKING:
     from gtplus_runtime.objects import Objects
@@ -35,11 +35,21 @@ class Batch:
         head: its head as it was read.
         store: the table.
         generation: the generation that the handler runs in.
-        seq: the event that is handled.
+        seq: the number of the event that is handled.
+        event: that event, where it was read; else it is read when it is asked for.
     """
 
-    def __init__(self, key: Key, head: dict[str, Any], store: Store, generation: int, seq: int) -> None:
+    def __init__(
+        self,
+        key: Key,
+        head: dict[str, Any],
+        store: Store,
+        generation: int,
+        seq: int,
+        event: dict[str, Any] | None = None,
+    ) -> None:
         self.key, self.head, self.store, self.generation, self.seq = key, head, store, generation, seq
+        self._event = event
 
     @cached_property
     def place(self) -> Place:
@@ -65,7 +75,7 @@ class Batch:
     @cached_property
     def event(self) -> dict[str, Any]:
         """The event that is handled; the head may be further by now."""
-        event = self.store.event(self.key, self.seq)
+        event = self._event or self.store.event(self.key, self.seq)
         if event is None:
             raise LookupError(f"there is no event {self.seq}")
         return event
@@ -125,7 +135,11 @@ class Batch:
         command = Command("advance", WORKSPACE, aws.timestamp(), status, data, after=self.seq, correlation=said)
         settings = self.place.settings
         self.store.decide(
-            self.key, command, lambda head: decide_batch(head, command, settings), generation=self.generation
+            self.key,
+            command,
+            lambda head: decide_batch(head, command, settings),
+            generation=self.generation,
+            seen=Seen(self.head),
         )
 
     def tell_provider(self) -> None:
@@ -198,7 +212,7 @@ def _begin_transfer(store: Store, key: Key, head: dict[str, Any], place: Place) 
     command = Command("advance", WORKSPACE, aws.timestamp(), target, after=head["seq"], correlation=said)
     # Somebody may come between; then this batch has gone on without us.
     with suppress(Superseded):
-        store.decide(key, command, lambda now: decide_batch(now, command, place.settings))
+        store.decide(key, command, lambda now: decide_batch(now, command, place.settings), seen=Seen(head))
 
 
 def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
@@ -212,12 +226,14 @@ def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], 
         outcome = "done"
         try:
             table = store()
-            head = table.head(key)
+            event_place = (key.pk, event_sk(event["seq"]))
+            items = table.read([(key.pk, HEAD), event_place])
+            head = items.get((key.pk, HEAD))
             if head is None or head["generation"] != event["generation"]:
                 raise Superseded("a newer generation has begun")
             if event["seq"] <= head["handled"]:
                 raise Superseded("this event was handled before")
-            work(Batch(key, head, table, event["generation"], event["seq"]))
+            work(Batch(key, head, table, event["generation"], event["seq"], items.get(event_place)))
         except Superseded:
             outcome = "superseded"
         except Exception as error:

@@ -83,6 +83,12 @@ class Key(NamedTuple):
         return None
 
 
+class Seen(NamedTuple):
+    """A head as it was read; None where there was none."""
+
+    head: dict[str, Any] | None
+
+
 class Store:
     """Reads and writes the table.
 
@@ -155,22 +161,23 @@ class Store:
             if key is not None:
                 yield key
 
+    def look(self, key: Key, command_key: str, fingerprint: str) -> tuple[dict[str, Any] | None, Seen]:
+        """The answer that a command with this key was given before, if any, and the head.
+
+        Raises:
+            Refused: where the key was used for another command.
+        """
+        answer = _command_sk(command_key)
+        items = self.read([(key.pk, HEAD), (key.pk, answer)])
+        return _answer_in(items.get((key.pk, answer)), command_key, fingerprint), Seen(items.get((key.pk, HEAD)))
+
     def answered(self, key: Key, command_key: str, fingerprint: str) -> dict[str, Any] | None:
         """The answer that a command with this key was given before.
 
         Raises:
             Refused: where the key was used for another command.
         """
-        item = self._get(key.pk, f"COMMAND#{command_key}")
-        if item is None:
-            return None
-        if item["fingerprint"] != fingerprint:
-            raise Refused(
-                409,
-                "this idempotency key was used for another command",
-                [Problem("Idempotency-Key", "one key for one command", command_key, "send a new key")],
-            )
-        return dict(json.loads(item["answer"]))
+        return _answer_in(self._get(key.pk, _command_sk(command_key)), command_key, fingerprint)
 
     def decide(
         self,
@@ -181,6 +188,7 @@ class Store:
         command_key: str | None = None,
         fingerprint: str = "",
         generation: int | None = None,
+        seen: Seen | None = None,
         require_project: tuple[str, ...] = (),
         claim_output: str | None = None,
         admit: Callable[[list[str]], None] | None = None,
@@ -194,6 +202,7 @@ class Store:
             command_key: the key by which a duplicate is known; None for a handler, whose events name their cause.
             fingerprint: a hash of the command, so that a key is not used for another one.
             generation: for a handler: the generation it runs in; in any other nothing is written.
+            seen: the head as it was read a moment ago; where it has moved since, it is read anew.
             require_project: project statuses of which the project must have one at the moment of writing.
             claim_output: an output location that must belong to no other batch.
             admit: for the request of a project: is told the projects in review, and raises where they are too many;
@@ -208,7 +217,7 @@ class Store:
             Busy: where others came between every time.
         """
         for attempt in range(TRIES):
-            head = self.head(key)
+            head = seen.head if seen is not None and attempt == 0 else self.head(key)
             if generation is not None and head and head["generation"] != generation:
                 raise Superseded(f"generation {head['generation']} follows {generation}")
             events = decide(head)
@@ -513,7 +522,7 @@ class Store:
         answer = json.dumps(public(head))
         return {
             "pk": key.pk,
-            "sk": f"COMMAND#{command_key}",
+            "sk": _command_sk(command_key),
             "fingerprint": fingerprint,
             "answer": answer,
             "at": at,
@@ -680,6 +689,22 @@ def _expiry() -> int:
 
 def _quarantined(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": item["sk"], **{name: value for name, value in item.items() if name not in ("pk", "sk", "expiresAt")}}
+
+
+def _command_sk(command_key: str) -> str:
+    return f"COMMAND#{command_key}"
+
+
+def _answer_in(item: Mapping[str, Any] | None, command_key: str, fingerprint: str) -> dict[str, Any] | None:
+    if item is None:
+        return None
+    if item["fingerprint"] != fingerprint:
+        raise Refused(
+            409,
+            "this idempotency key was used for another command",
+            [Problem("Idempotency-Key", "one key for one command", command_key, "send a new key")],
+        )
+    return dict(json.loads(item["answer"]))
 
 
 def event_sk(seq: int) -> str:

@@ -35,8 +35,8 @@ VENDED_LOGS = {
 }
 
 TOWN: dict[str, set[str]] = {
-    "the handlers": TABLE | KEY | LOG | PROJECTS,
-    "the API": TABLE | KEY | LOG | PROJECTS,
+    "the handlers": TABLE | {"dynamodb:BatchGetItem"} | KEY | LOG | PROJECTS,
+    "the API": TABLE | {"dynamodb:BatchGetItem"} | KEY | LOG | PROJECTS,
     "the storage function": TABLE
     | KEY
     | LOG

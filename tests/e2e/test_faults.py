@@ -136,6 +136,14 @@ def dispatch(world: World, deaf: Deaf) -> Callable[[], bool]:
     return lambda: dispatcher.handler(records(batch, 4), None) == {"batchItemFailures": []}
 
 
+def notify(world: World, deaf: Deaf) -> Callable[[], bool]:
+    """A batch with an event that people are told of, too."""
+    batch = parked(world)
+    deaf()
+    world.label(batch)
+    return lambda: dispatcher.handler(records(batch, 5), None) == {"batchItemFailures": []}
+
+
 def start(world: World, deaf: Deaf) -> Callable[[], bool]:
     batch = f"fault-{next(world._names)}"
     deaf()
@@ -222,6 +230,7 @@ CALLS = [
     (dispatch, "dynamodb.BatchGetItem"),
     (dispatch, "sfn.SendTaskSuccess"),
     (dispatch, "eventbridge.PutEvents"),
+    (notify, "sns.PublishBatch"),
     (start, "sfn.StartExecution"),
     (start, "dynamodb.BatchGetItem"),
     (sweep, "dynamodb.Query"),
@@ -230,16 +239,17 @@ CALLS = [
     (sweep, "sfn.ListExecutions"),
     (sweep, "sfn.DescribeExecution"),
     (sweep, "ssm.GetParameter"),
-    (handle, "dynamodb.GetItem"),
+    (handle, "dynamodb.BatchGetItem"),
     (handle, "ssm.GetParameter"),
     (handle, "sts.AssumeRole"),
     (handle, "s3.PutObject"),
+    (submit, "dynamodb.BatchGetItem"),
     (submit, "dynamodb.GetItem"),
     (submit, "s3.ListObjectsV2"),
     (submit, "s3.PutObject"),
     (submit, "dynamodb.UpdateItem"),
     (submit, "dynamodb.TransactWriteItems"),
-    (answer, "dynamodb.GetItem"),
+    (answer, "dynamodb.BatchGetItem"),
     (answer, "ssm.GetParameter"),
     (answer, "dynamodb.TransactWriteItems"),
     (hear, "dynamodb.GetItem"),

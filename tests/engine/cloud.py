@@ -205,10 +205,11 @@ class Told:
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         self.events += [json.loads(entry["Detail"]) for entry in Entries]
-        return {"FailedEntryCount": 0, "Entries": [{}]}
+        return {"FailedEntryCount": 0, "Entries": [{} for _ in Entries]}
 
-    def publish(self, **mail: Any) -> None:
-        self.mails.append(mail)
+    def publish_batch(self, TopicArn: str, PublishBatchRequestEntries: list[dict[str, Any]]) -> dict[str, Any]:
+        self.mails += [{"TopicArn": TopicArn, **mail} for mail in PublishBatchRequestEntries]
+        return {}
 
 
 class Parameters:

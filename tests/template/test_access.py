@@ -456,8 +456,8 @@ DATA = {"ssm:GetParameter", "sts:AssumeRole"}
 RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
 WORKSPACE_ROLES = {
-    "Api/Role": TABLE | KEY_USE | LOG | DATA,
-    "Workflow/HandlerRole": TABLE | KEY_USE | LOG | DATA,
+    "Api/Role": TABLE | {"dynamodb:BatchGetItem"} | KEY_USE | LOG | DATA,
+    "Workflow/HandlerRole": TABLE | {"dynamodb:BatchGetItem"} | KEY_USE | LOG | DATA,
     "Workflow/StorageEventsRole": TABLE | KEY_USE | LOG | DATA | RECEIVE,
     "Workflow/ReconcilerRole": TABLE
     | KEY_USE

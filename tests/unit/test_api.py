@@ -18,7 +18,7 @@ from gtplus_runtime.lifecycle import Duty
 from gtplus_runtime.places import Grant, Limits, Place
 from gtplus_runtime.problems import Problem, Refused
 from gtplus_runtime.routes import BY_KEY
-from gtplus_runtime.store import Busy, Key, public
+from gtplus_runtime.store import Busy, Key, Seen, public
 
 PLACE = Place(
     project="streets",
@@ -98,6 +98,9 @@ class Table:
             raise Refused(409, "this idempotency key was used for another command")
         return answer
 
+    def look(self, key: Key, command_key: str, fingerprint: str) -> tuple[dict[str, Any] | None, Seen]:
+        return self.answered(key, command_key, fingerprint), Seen(self.head(key))
+
     def decide(
         self,
         key: Key,
@@ -106,6 +109,7 @@ class Table:
         *,
         command_key: str,
         fingerprint: str,
+        seen: Seen,
         require_project: tuple[str, ...],
         claim_output: str | None,
         admit: Callable[[list[str]], None] | None,
@@ -300,6 +304,19 @@ def test_a_command_under_the_same_key_is_answered_as_the_first_was(world: World)
     world.call(f"POST /request/{BATCH}/resume", {})
     assert world.call(f"POST /request/{BATCH}/pause", {}, headers={"idempotency-key": "k"}) == first
     assert len(world.table.log[Key("streets", "digits")]) == 3
+
+
+def test_of_two_at_the_same_moment_the_later_is_answered_as_the_first_though_it_could_not_be_done_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.created()
+    key = {"Idempotency-Key": "k"}
+    first = world.call(f"POST /request/{BATCH}/pause", {}, headers=key)
+    look = world.table.look
+    # It looked before the first was written.
+    monkeypatch.setattr(world.table, "look", lambda key, *mark: (None, look(key, *mark)[1]))
+    world.call(f"POST /request/{BATCH}/cancel", {})
+    assert world.call(f"POST /request/{BATCH}/pause", {}, headers=key) == first
 
 
 def test_a_key_is_for_one_command_of_one_caller(world: World) -> None:

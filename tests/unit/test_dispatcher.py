@@ -58,20 +58,37 @@ class Outside:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.woken: list[str] = []
-        self.refuses = False
+        self.calls = 0
+        self.refuses: set[str] = set()
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
-        (entry,) = Entries
-        if self.refuses:
-            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
-        self.told.append(f"bus {entry['DetailType']} {json.loads(entry['Detail'])['status']}")
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+        answers = [self._take(f"bus {entry['DetailType']} {_status(entry)}") for entry in self._few(Entries)]
+        entries = [{"EventId": "1"} if taken else {"ErrorCode": "ThrottlingException"} for taken in answers]
+        return {"FailedEntryCount": answers.count(False), "Entries": entries}
 
     def send_task_success(self, taskToken: str, output: str) -> None:
         self.woken.append(json.loads(output)["status"])
 
-    def publish(self, **message: Any) -> None:
-        self.told.append(f"{message['TopicArn']} {message['Subject']}")
+    def publish_batch(self, TopicArn: str, PublishBatchRequestEntries: list[dict[str, Any]]) -> dict[str, Any]:
+        mails = self._few(PublishBatchRequestEntries)
+        assert len({mail["Id"] for mail in mails}) == len(mails), "told apart by them"
+        refused = [mail["Id"] for mail in mails if not self._take(f"{TopicArn} {mail['Subject']}")]
+        return {"Successful": [], "Failed": [{"Id": id, "Code": "InternalError"} for id in refused]}
+
+    def _few(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        self.calls += 1
+        assert 0 < len(entries) <= 10, "as many as a call may have"
+        return entries
+
+    def _take(self, what: str) -> bool:
+        if what in self.refuses:
+            return False
+        self.told.append(what)
+        return True
+
+
+def _status(entry: dict[str, Any]) -> str:
+    return str(json.loads(entry["Detail"])["status"])
 
 
 @pytest.fixture
@@ -124,13 +141,55 @@ def test_an_event_is_told_again_only_where_somebody_asks(outside: Outside) -> No
     assert outside.told == [ON_BUS]
 
 
-def test_what_the_bus_refuses_fails_the_record(outside: Outside) -> None:
-    """PutEvents answers 200 to it; the record comes again, and ends as a dead letter."""
-    outside.refuses = True
+@pytest.mark.parametrize(("refused", "left"), [(ON_BUS, []), (TO_PEOPLE, [ON_BUS])])
+def test_what_the_bus_or_the_topic_refuses_fails_the_record(outside: Outside, refused: str, left: list[str]) -> None:
+    """A refusal of one entry is no error of the call; the record comes again, and ends as a dead letter."""
+    outside.refuses = {refused}
     assert follow("EVENT#00000005") == ["7"]
-    outside.refuses = False
+    assert outside.told == left, "people are told only what the bus has taken"
+    outside.refuses = set()
     assert follow("EVENT#00000005") == []
-    assert outside.told == [ON_BUS, TO_PEOPLE]
+    assert outside.told == [*left, ON_BUS, TO_PEOPLE]
+
+
+def test_a_call_that_fails_fails_the_records_in_it_and_no_others(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = outside.put_events
+
+    def second_fails(Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        if outside.calls == 1:
+            outside.calls += 1
+            raise TimeoutError
+        return put(Entries)
+
+    monkeypatch.setattr(outside, "put_events", second_fails)
+    with patch.dict(ITEMS, many(25)):
+        failed = dispatcher.handler({"Records": [written(n, "EVENT#00000005") for n in range(25)]}, None)
+    assert failed == {"batchItemFailures": [{"itemIdentifier": f"{n:02}"} for n in range(10, 20)]}
+
+
+def test_many_events_take_few_calls_and_only_what_is_refused_comes_again(outside: Outside) -> None:
+    refused = "topic batch b17 of project p: Ready for review"
+    outside.refuses = {refused}
+    with patch.dict(ITEMS, many(25)):
+        failed = dispatcher.handler({"Records": [written(n, "EVENT#00000005") for n in range(25)]}, None)
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "17"}]}
+    everybody = [f"topic batch b{n:02} of project p: Ready for review" for n in range(25)]
+    assert outside.told == [ON_BUS] * 25 + [mail for mail in everybody if mail != refused]
+    assert outside.calls == 6
+
+
+def many(batches: int) -> dict[Place, dict[str, Any]]:
+    """An event of each of so many batches."""
+    event = ITEMS[KEY.pk, "EVENT#00000005"]
+    return {(Key("p", f"b{number:02}").pk, "EVENT#00000005"): event for number in range(batches)}
+
+
+def written(number: int, sk: str) -> dict[str, Any]:
+    """The record of an item of one of many batches."""
+    keys = {"pk": {"S": Key("p", f"b{number:02}").pk}, "sk": {"S": sk}}
+    return {"eventName": "INSERT", "dynamodb": {"Keys": keys, "SequenceNumber": f"{number:02}"}}
 
 
 def test_an_item_of_neither_a_project_nor_a_batch_is_let_go(outside: Outside) -> None:
@@ -152,28 +211,23 @@ def test_however_many_records_there_are_the_table_is_read_once_and_a_head_is_fol
     assert failed == [{"itemIdentifier": "3"}], "a record that says nothing holds up no other"
 
 
-def test_batches_are_followed_side_by_side_and_the_events_of_each_in_order(
-    outside: Outside, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_executions_are_woken_side_by_side(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     met = threading.Barrier(2)
-    event = ITEMS[KEY.pk, "EVENT#00000005"]
-    items = {
-        (Key("p", name).pk, f"EVENT#{seq:08}"): {**event, "seq": seq, "status": "Accepted"}
-        for name in ("a", "b")
-        for seq in (5, 6)
-    }
-    told: list[tuple[str, int]] = []
+    head = {"open": "open", "generation": 1, "parkedGeneration": 1, "seq": 5, "handled": 4, "token": "t"}
+    # Breaks where one batch waits for the other.
+    monkeypatch.setattr(outside, "send_task_success", lambda taskToken, output: met.wait(10))
+    with patch.dict(ITEMS, {(Key("p", f"b{n:02}").pk, "HEAD"): {**head, "status": "Accepted"} for n in range(2)}):
+        answer = dispatcher.handler({"Records": [written(n, "HEAD") for n in range(2)]}, None)
+    assert answer == {"batchItemFailures": []}
 
-    def put(detail_type: str, detail: dict[str, Any]) -> None:
-        if detail["seq"] == 5:
-            met.wait(10)  # breaks where one batch waits for the other
-        told.append((detail["batch"], detail["seq"]))
 
-    monkeypatch.setattr(dispatcher, "_put", put)
-    records = [
-        {"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": pk}, "sk": {"S": sk}}, "SequenceNumber": pk + sk}}
-        for pk, sk in items
-    ]
-    with patch.dict(ITEMS, items):
-        assert dispatcher.handler({"Records": records}, None) == {"batchItemFailures": []}
-    assert {name: [seq for batch, seq in told if batch == name] for name in ("a", "b")} == {"a": [5, 6], "b": [5, 6]}
+def test_an_execution_that_cannot_be_woken_comes_again_and_its_event_is_told(outside: Outside) -> None:
+    head = {"open": "open", "generation": 1, "parkedGeneration": 1, "seq": 5, "handled": 4, "status": "Accepted"}
+    with patch.dict(ITEMS, {(KEY.pk, "HEAD"): head}):  # it has no token
+        records = [
+            {"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": KEY.pk}, "sk": {"S": sk}}, "SequenceNumber": sk}}
+            for sk in ("HEAD", "EVENT#00000005")
+        ]
+        failed = dispatcher.handler({"Records": records}, None)["batchItemFailures"]
+    assert failed == [{"itemIdentifier": "HEAD"}]
+    assert outside.told == [ON_BUS, TO_PEOPLE]

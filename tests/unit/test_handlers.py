@@ -1,11 +1,11 @@
 """Handlers that are overtaken: what later handlers need is kept, whatever comes between."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
 
-from gtplus_runtime import handling
+from gtplus_runtime import handling, store
 from gtplus_runtime.commands import Superseded
 from gtplus_runtime.handlers import accepted, ready_for_review, rejected, review_complete
 from gtplus_runtime.labels import Coverage
@@ -23,13 +23,11 @@ class Table:
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.now = head
+        self.event = {"seq": 7, "round": 1, "data": {"reason": "blurred"}}
         self.advanced: list[str] = []
 
-    def event(self, key: Key, seq: int) -> dict[str, Any]:
-        return {"seq": seq, "round": 1, "data": {"reason": "blurred"}}
-
-    def head(self, key: Key) -> dict[str, Any] | None:
-        return self.now
+    def read(self, places: Iterable[store.Place]) -> dict[store.Place, dict[str, Any]]:
+        return {place: self.now if place[1] == store.HEAD else self.event for place in places}
 
     def note(
         self, key: Key, generation: int, facts: Mapping[str, Any], objects: Mapping[str, int] | None = None
@@ -38,7 +36,9 @@ class Table:
             raise Superseded("a newer generation")
         self.now["facts"] = {**self.now["facts"], **facts}
 
-    def decide(self, key: Key, command: Any, decide: Callable[[Any], Any], *, generation: int) -> None:
+    def decide(
+        self, key: Key, command: Any, decide: Callable[[Any], Any], *, generation: int, seen: store.Seen
+    ) -> None:
         self.advanced += [event.status for event in decide(self.now)]
 
 
@@ -196,7 +196,7 @@ def test_the_labels_of_a_round_are_held_against_those_of_the_rounds_before(
         return [manifests[uri]]
 
     monkeypatch.setattr(s3, "chunks", chunks)
-    monkeypatch.setattr(table, "event", lambda key, seq: {"seq": seq, "round": 3, "data": {}})
+    table.event["round"] = 3
     table.now |= {"status": "Ready for review", "uid": "4f2a"}
     table.now["facts"] |= {"manifest": "three", "manifests": {"1": "one", "2": "two"}}
     for _ in range(2):

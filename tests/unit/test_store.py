@@ -17,7 +17,7 @@ from gtplus_runtime import store as store_module
 from gtplus_runtime.commands import Actor, Command, decide_batch
 from gtplus_runtime.lifecycle import Duty
 from gtplus_runtime.problems import Refused
-from gtplus_runtime.store import TRIES, Busy, Key, Store, _pack, _unpack, fingerprint, public
+from gtplus_runtime.store import TRIES, Busy, Key, Seen, Store, _pack, _unpack, fingerprint, public
 
 ANN = Actor("AIDA-ann", "ann", Duty.REQUEST)
 AT = "2026-11-24T10:00:00.000000Z"
@@ -152,6 +152,27 @@ def test_what_the_table_finds_invalid_is_not_tried_again(table: Table, waits: li
     with pytest.raises(ClientError):
         table.decide()
     assert waits == []
+
+
+def test_a_head_that_was_read_a_moment_ago_is_not_read_again(table: Table) -> None:
+    table.writes()
+    assert table.decide(seen=Seen(HEAD))["status"] == "Paused"
+
+
+def test_a_head_that_has_moved_since_it_was_read_is_read_anew(table: Table) -> None:
+    table.cancels("None", "ConditionalCheckFailed")
+    table.has({**HEAD, "seq": 5, "status": "Ready for review"})
+    table.writes()
+    assert table.decide(seen=Seen(HEAD))["pausedFrom"] == "Ready for review"
+
+
+def test_the_answer_to_a_duplicate_and_the_head_are_read_in_one_call(table: Table) -> None:
+    answer = {"pk": HEAD["pk"], "sk": "COMMAND#k", "fingerprint": "f", "answer": '{"seq": 4}'}
+    for items in ([HEAD], [answer, HEAD], []):
+        told = {"Responses": {"batches": [_pack(item) for item in items]}, "UnprocessedKeys": {}}
+        table.stub.add_response("batch_get_item", told)
+    looked = [table.store.look(Key("p", "b"), "k", "f") for _ in range(3)]
+    assert looked == [(None, Seen(HEAD)), ({"seq": 4}, Seen(HEAD)), (None, Seen(None))]
 
 
 def test_of_two_duplicates_the_second_is_answered_as_the_first_was(table: Table) -> None:

@@ -32,7 +32,7 @@ from gtplus_runtime.problems import Problem, Refused, counted, shown
 from gtplus_runtime.retelling import moment, retell
 from gtplus_runtime.routes import BY_KEY, Route
 from gtplus_runtime.storage import replay
-from gtplus_runtime.store import Busy, Key, Store, fingerprint, public
+from gtplus_runtime.store import Busy, Key, Seen, Store, fingerprint, public
 
 CLAIMS = frozenset({"x-actor", "x-duty", "x-project", "x-user"})
 """Headers by which a caller might claim to be somebody; refused, so that nobody believes that they work."""
@@ -50,6 +50,7 @@ class Call(NamedTuple):
     start: int
     store: Store
     event: str = ""
+    seen: Seen | None = None
 
     def place(self) -> Place:
         """The project's place; refused where none is deployed."""
@@ -144,11 +145,21 @@ def _answer(call: Call) -> dict[str, Any]:
     reader = _READERS.get(call.route.name) or _REPAIRS.get(call.route.name)
     if reader is not None:
         return reader(call)
-    before = _BEFORE.get(call.route.name)
     mark = fingerprint(call.route.name, call.actor.id, {**call.body, "batch": call.key.batch})
-    known = call.store.answered(call.key, call.command_key, mark)
-    if known is not None:
-        return known
+    answer, seen = call.store.look(call.key, call.command_key, mark)
+    if answer is not None:
+        return answer
+    try:
+        return _decided(call._replace(seen=seen), mark)
+    except Refused:
+        # The first of two at the same moment has done it meanwhile, and what is done cannot be done again.
+        if answer := call.store.answered(call.key, call.command_key, mark):
+            return answer
+        raise
+
+
+def _decided(call: Call, mark: str) -> dict[str, Any]:
+    before = _BEFORE.get(call.route.name)
     if call.route.name == "batch.report" and (head := _progress(call, mark)):
         return public(head)
     data = before(call) if before else dict(call.body)
@@ -176,6 +187,7 @@ def _answer(call: Call) -> dict[str, Any]:
         decide,
         command_key=call.command_key,
         fingerprint=mark,
+        seen=call.seen,
         require_project=TAKES_BATCHES if created else (),
         claim_output=data["output"] if created else None,
         admit=_admission(call) if call.route.name == "project.request" else None,
@@ -185,8 +197,12 @@ def _answer(call: Call) -> dict[str, Any]:
     return public(head)
 
 
+def _head(call: Call) -> dict[str, Any] | None:
+    return call.store.head(call.key) if call.seen is None else call.seen.head
+
+
 def _found(call: Call) -> dict[str, Any]:
-    head = call.store.head(call.key)
+    head = _head(call)
     if head is None:
         kind = "project" if call.key.batch is None else "batch"
         raise Refused(404, f"there is no such {kind}", [Problem(kind, "must exist", call.key.pk, "look at the list")])
@@ -395,7 +411,7 @@ _COUNTS = (BatchStatus.DATA_RECEIVED, BatchStatus.IN_PROGRESS, BatchStatus.SENT_
 def _progress(call: Call, mark: str) -> dict[str, Any] | None:
     """Counts in a status that the batch has already are no status change: they are kept, and no handler runs."""
     counts = call.body.get("objects")
-    head = call.store.head(call.key)
+    head = _head(call)
     if not counts or head is None or head["status"] != call.body["status"] or head["status"] not in _COUNTS:
         return None
     if call.body.get("round", head["round"]) != head["round"]:
@@ -422,7 +438,7 @@ def _check_counts(head: Mapping[str, Any], counts: Mapping[str, int]) -> None:
 
 def _before_report(call: Call) -> dict[str, Any]:
     data = dict(call.body)
-    if "objects" in data and (reported := call.store.head(call.key)) is not None:
+    if "objects" in data and (reported := _head(call)) is not None:
         _check_counts(reported, data["objects"])
     if data["status"] != BatchStatus.READY_FOR_REVIEW:
         if "manifest" in data:

@@ -17,17 +17,18 @@ Amazon EventBridge API Reference (entries fail one by one); "StartExecution" (a 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from gtplus_runtime import aws, outbound
+from gtplus_runtime import aws
 from gtplus_runtime.handling import store
 from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.log import log
 from gtplus_runtime.metrics import count_change
 from gtplus_runtime.protocol import Following, execution_name, what_to_do
-from gtplus_runtime.store import BUS, EVENT, EVERYBODY, HEAD, REMINDER, RETELL, TOPIC, Key, Place, Store, event_sk
+from gtplus_runtime.store import EVENT, EVERYBODY, HEAD, REMINDER, RETELL, Key, Place, Store, event_sk
+from gtplus_runtime.telling import Notice, notice_of, tell
 
 SIDE_BY_SIDE = 8
 """Batches followed at once in a call; botocore keeps ten connections to a service."""
@@ -77,59 +78,59 @@ class _Record(NamedTuple):
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Follow every record; report those that failed."""
     table = store()
-    failed, known, needed = [], [], set()
+    failed: set[str] = set()
+
+    def fail(records: Iterable[_Record], why: str) -> None:
+        for record in records:
+            failed.add(record.number)
+            log("record failed", batch=record.key.pk, error=why)
+
+    known: list[_Record] = []
+    needed: set[Place] = set()
     for told in event["Records"]:
         try:
             if record := _record(told):
                 needed.update(record.reads())
                 known.append(record)
         except Exception as error:
-            failed.append(_failed(told["dynamodb"]["SequenceNumber"], error))
+            failed.add(told["dynamodb"]["SequenceNumber"])
+            log("record failed", error=type(error).__name__)
     try:
         # All in one call, which comes after each of them was written.
         items = table.read(needed)
     except Exception as error:
-        failed += [_failed(record.number, error) for record in known]
+        fail(known, type(error).__name__)
     else:
-        groups: dict[str, list[_Record]] = {}
+        woken: dict[str, list[_Record]] = {}
         for record in known:
-            groups.setdefault(record.key.pk, []).append(record)
-        # In order for each batch; the batches of a call side by side, since most of the time is waiting for answers.
+            if record.woken:
+                woken.setdefault(record.key.pk, []).append(record)
+
+        def wake(records: list[_Record]) -> None:
+            key = records[0].key
+            try:
+                _wake(table, key, items.get((key.pk, HEAD)))
+            except Exception as error:
+                fail(records, type(error).__name__)
+
+        # Each head once: what was read of it asks for no more. Side by side, since most of it is waiting for answers.
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            for letters in pool.map(lambda group: _follow_all(table, group, items), groups.values()):
-                failed += letters
+            list(pool.map(wake, woken.values()))
+        notices = []
+        for record in known:
+            try:
+                if notice := _notice(record, items):
+                    notices.append((record, notice))
+            except Exception as error:
+                fail([record], type(error).__name__)
+        refused = tell([notice for _, notice in notices])
+        for place, (record, _) in enumerate(notices):
+            if place in refused:
+                fail([record], refused[place])
+            elif record.counted:
+                _count(record, items)
     log("records followed", outcome=f"{len(event['Records']) - len(failed)} of {len(event['Records'])}")
-    return {"batchItemFailures": failed}
-
-
-def _failed(number: str, error: Exception, **fields: str) -> dict[str, str]:
-    log("record failed", **fields, error=type(error).__name__)
-    return {"itemIdentifier": number}
-
-
-def _follow_all(table: Store, records: list[_Record], items: Mapping[Place, dict[str, Any]]) -> list[dict[str, str]]:
-    """Follow the records of one batch or project, its head once: what was read of it asks for no more.
-
-    Args:
-        table: for what is read seldom.
-        records: in order.
-        items: what was read for all records.
-
-    Returns:
-        The records that failed.
-    """
-    failed = []
-    followed = False
-    for record in records:
-        try:
-            if record.woken and not followed:
-                _wake(table, record.key, items.get((record.key.pk, HEAD)))
-                followed = True
-            if record.told is not None:
-                _pass_on(record, *record.told, items)
-        except Exception as error:
-            failed.append(_failed(record.number, error, batch=record.key.pk))
-    return failed
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in sorted(failed)]}
 
 
 def _record(record: dict[str, Any]) -> _Record | None:
@@ -138,18 +139,22 @@ def _record(record: dict[str, Any]) -> _Record | None:
     return _Record(key, told["Keys"]["sk"]["S"], record["eventName"], told["SequenceNumber"]) if key else None
 
 
-def _pass_on(record: _Record, sk: str, to: str, items: Mapping[Place, dict[str, Any]]) -> None:
-    key = record.key
-    item, head = items.get((key.pk, sk)), items.get((key.pk, HEAD))
-    if item is None:
-        return
-    if sk.startswith(EVENT):
-        _tell(key, item, to)
-    else:
-        _remind(key, item, to)
-    if record.counted and head is not None:
-        before = items.get((key.pk, event_sk(record.sequence - 1)))
-        count_change(key, item, before, head["objects"].get("total", 0))
+def _notice(record: _Record, items: Mapping[Place, dict[str, Any]]) -> Notice | None:
+    if record.told is None:
+        return None
+    sk, to = record.told
+    item = items.get((record.key.pk, sk))
+    return None if item is None else notice_of(record.key, sk, item, to)
+
+
+def _count(record: _Record, items: Mapping[Place, dict[str, Any]]) -> None:
+    pk = record.key.pk
+    try:
+        before = items.get((pk, event_sk(record.sequence - 1)))
+        count_change(record.key, items[pk, record.sk], before, items[pk, HEAD]["objects"].get("total", 0))
+    except Exception as error:
+        # Not told again for that: the exact numbers follow from the table at any time.
+        log("change not counted", batch=pk, error=type(error).__name__)
 
 
 def _wake(table: Store, key: Key, head: dict[str, Any] | None) -> None:
@@ -190,41 +195,3 @@ def _wake(table: Store, key: Key, head: dict[str, Any] | None) -> None:
                 machine.exceptions.InvalidToken,
             ):
                 log("token is dead", batch=key.batch, project=key.project, seq=event["seq"])
-
-
-def _tell(key: Key, event: Mapping[str, Any], to: str) -> None:
-    detail = outbound.detail(aws.setting("WORKSPACE"), key, event)
-    if to != TOPIC:
-        _put(outbound.detail_type(key), detail)
-    if to != BUS and detail["waitsFor"] is not None:
-        _mail("TOPIC", outbound.message(key, event), detail)
-
-
-def _remind(key: Key, reminder: Mapping[str, Any], to: str) -> None:
-    """Tell that a status lasts too long: whom it waits for, and from the second time on those above them too."""
-    detail = outbound.overdue(aws.setting("WORKSPACE"), key, reminder)
-    if to != TOPIC:
-        _put(outbound.BATCH_OVERDUE, detail)
-    if to != BUS:
-        for topic in ("TOPIC", "ESCALATIONS") if detail["escalated"] else ("TOPIC",):
-            _mail(topic, outbound.reminder(key, reminder), detail)
-
-
-def _put(detail_type: str, detail: Mapping[str, Any]) -> None:
-    entry = {
-        "EventBusName": aws.setting("BUS"),
-        "Source": outbound.SOURCE,
-        "DetailType": detail_type,
-        "Detail": json.dumps(detail),
-    }
-    answer = aws.client("events").put_events(Entries=[entry])
-    if answer["FailedEntryCount"]:
-        # A refused entry is no error of the call.
-        raise RuntimeError(f"the bus refused event {detail['seq']}: {answer['Entries'][0].get('ErrorCode')}")
-
-
-def _mail(topic: str, message: tuple[str, str], detail: Mapping[str, Any]) -> None:
-    subject, text = message
-    aws.client("sns").publish(
-        TopicArn=aws.setting(topic), Subject=subject, Message=text, MessageAttributes=outbound.attributes(detail)
-    )
