@@ -390,7 +390,7 @@ class Store:
     def raise_generation(
         self, key: Key, current: int, at: str, *, failed: bool, handled: int = 0, failures: int = 0
     ) -> bool:
-        """Begin a new generation, which a new execution follows; False where somebody else has done so.
+        """Begin a new generation, which a new execution follows; False where somebody else has, or the batch has ended.
 
         Args:
             key: the batch.
@@ -408,6 +408,7 @@ class Store:
         }
         update = _Update(self._table, key.pk, begun)
         update.condition("generation = :current", current=current)
+        update.requires(OPEN)
         return self._update(update)
 
     def transfers(self, provider: str) -> list[Key]:
@@ -599,6 +600,10 @@ class _Update:
     def condition(self, expression: str, **values: Any) -> None:
         self._conditions.append(expression)
         self._values |= {f":{name}": value for name, value in values.items()}
+
+    def requires(self, attribute: str) -> None:
+        self._conditions.append(f"attribute_exists(#{attribute})")
+        self._names |= {f"#{attribute}": attribute}
 
     def arguments(self) -> dict[str, Any]:
         clauses = [("SET", self._sets), ("REMOVE", self._removes)]

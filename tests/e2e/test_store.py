@@ -427,6 +427,21 @@ def test_a_generation_is_raised_once_by_however_many(store: Store, project: str)
     assert (head["generation"], head["rebuilds"], head["rebuiltAt"]) == (2, 1, AT)
 
 
+def test_what_has_ended_since_it_was_looked_at_gets_no_new_generation(store: Store, project: str, client: Any) -> None:
+    key = create(store, project)
+    client.update_item(
+        TableName="batches",
+        Key={"pk": {"S": key.pk}, "sk": {"S": "HEAD"}},
+        UpdateExpression="SET handled = :handled REMOVE #open",
+        ExpressionAttributeNames={"#open": "open"},
+        ExpressionAttributeValues={":handled": {"N": "1"}},
+    )
+    assert not store.raise_generation(key, 1, AT, failed=False)
+    head = store.head(key)
+    assert head is not None
+    assert head["generation"] == 1
+
+
 def test_failures_are_counted_until_the_next_event_is_handled(store: Store, project: str, client: Any) -> None:
     key = create(store, project)
 
