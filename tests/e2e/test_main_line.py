@@ -186,13 +186,17 @@ def test_a_delivery_that_says_the_same_in_other_words_is_not_the_accepted_one(wo
 def test_a_batch_can_be_paused_and_resumed_where_it_was(world: World) -> None:
     batch = world.create()
     world.play(batch, MAIN_LINE[:4])
+    notice = f"s3://{world.buckets[PROJECT]}/labels/{batch}/gtplus/notice.json"
     world.call("requester", "batch.pause", batch)
     world.handled(batch)
+    assert json.loads(world.get(notice, who="data"))["status"] == "Paused"
     manifest = f"s3://{world.buckets[PROJECT]}/labels/{batch}/round-1/output.manifest"
     world.put(manifest, world.labels(batch), who="data")
     with pytest.raises(Refused, match="cannot follow 'Paused'"):
         world.report(batch, "Ready for review")
     world.call("requester", "batch.resume", batch)
+    world.handled(batch)
+    assert json.loads(world.get(notice, who="data"))["status"] == "In progress"
     world.label(batch)
     world.reached(batch, 7, "Ready for review")
     world.handled(batch)

@@ -5,6 +5,7 @@ The real API, dispatcher, reconciler and handlers run against `cloud.py`; what t
 against `model.py`, which shares nothing with them. `GTPLUS_ENGINE_STEPS` asks for more than CI's 100,000 steps.
 """
 
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -304,7 +305,8 @@ class Engine(RuleBasedStateMachine):
         """Nothing goes wrong any more, and whatever is on its way arrives."""
         cloud = self.cloud
         cloud.mend()
-        for _ in range(60):
+        # First for longer than between two looks at a delivery that S3 told of in vain.
+        for hours in (7, *[2] * 60):
             before = repr(cloud.table.items)
             while cloud.table.records or cloud.messages or cloud.late or self.steppable:
                 while cloud.late:
@@ -315,7 +317,7 @@ class Engine(RuleBasedStateMachine):
                     cloud.step(execution)
                 while cloud.messages:
                     cloud.receive(cloud.messages.pop())
-            cloud.now += timedelta(hours=2)
+            cloud.now += timedelta(hours=hours)
             cloud.sweep()
             self.histories_only_grow_and_hold_legal_steps()
             if not (cloud.table.records or self.steppable or cloud.messages) and repr(cloud.table.items) == before:
@@ -331,6 +333,8 @@ class Engine(RuleBasedStateMachine):
         for batch, head in heads.items():
             assert head["handled"] == head["seq"], f"{batch} is stuck in {head['status']}: {head.get('failure')}"
             assert ("open" in head) == (head["status"] not in model.ENDS)
+            notice = json.loads(self.cloud.bucket.objects[f"labels/{batch}/gtplus/notice.json"][0])
+            assert notice["status"] == head["status"], "who sees the output location alone knows where the batch stands"
             assert model.at_rest(
                 head["status"],
                 in_line=transferring + paused >= LIMITS["max_in_transfer"],

@@ -9,3 +9,4 @@ def handler(batch: Batch) -> None:
     """Say which objects were changed or removed while they were copied."""
     batch.leave_transfer()
     batch.note(inputChanges=input_changes(batch.objects, batch.facts["inventory"], batch.place.reads))
+    batch.tell_provider()

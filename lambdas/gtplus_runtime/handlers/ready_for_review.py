@@ -52,6 +52,7 @@ def handler(batch: Batch) -> None:
             "seed": seed,
         },
     )
+    batch.tell_provider()
     count_completed(batch.key, batch.round, batch.head.get("objects", {}), counts)
 
 

@@ -39,4 +39,5 @@ def handler(batch: Batch) -> None:
         taskType=form.get("taskType"),
         personalData={"declared": form.get("containsPii"), "flags": dict(report.flags)},
     )
+    batch.tell_provider()
     promote(batch.store, batch.store.join_transfers(batch.place.provider, batch.key), batch.place)

@@ -14,3 +14,4 @@ def handler(batch: Batch) -> None:
         agreed, method=drawn["method"], population=drawn.get("of"), weights=weights or None
     )
     batch.note(review={**summary, "round": batch.round, "maxErrorRate": agreed})
+    batch.tell_provider()

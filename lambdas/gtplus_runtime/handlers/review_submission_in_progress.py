@@ -29,8 +29,10 @@ def handler(batch: Batch) -> None:
         }
         for verdict in review.judged
     ]
+    verification = batch.objects.write_lines(batch.round_file("verification.manifest"), lines)
+    batch.tell_provider()
     batch.advance(
         BatchStatus.REVIEW_COMPLETE,
-        verification=batch.objects.write_lines(batch.round_file("verification.manifest"), lines),
+        verification=verification,
         objects={"withFeedback": len(review.judged)},
     )
