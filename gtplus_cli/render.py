@@ -176,6 +176,11 @@ def quality_rows(grid: Table, labels: dict[str, Any]) -> None:
         grid.add_row("labels", f"not complete: {safe(problem)}")
     if labels and not labels.get("problems"):
         grid.add_row("labels", f"complete: {labels['labeled']:,} labeled, {labels['failed']:,} failed with a reason")
+    if (files := labels.get("files")) and files["files"]:
+        known = files["files"] - files["missing"] - files["elsewhere"]
+        missing = f"; not there: {files['missing']:,}, e.g. {safe(files['examples'][0])}" if files["missing"] else ""
+        elsewhere = f"; {files['elsewhere']:,} lie elsewhere and were not looked at" if files["elsewhere"] else ""
+        grid.add_row("label files", f"{known:,} of {files['files']:,} are there{missing}{elsewhere}")
     if classes := labels.get("classes"):
         total = sum(classes.values())
         ranked = sorted(classes.items(), key=lambda item: (-item[1], item[0]))

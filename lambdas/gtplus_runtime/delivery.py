@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gtplus_runtime.handling import Batch
+from gtplus_runtime.label_files import label_files, missing_files
 from gtplus_runtime.labels import Coverage
 from gtplus_runtime.lifecycle import BatchStatus
 
@@ -13,7 +14,7 @@ def try_delivery(batch: Batch) -> bool:
     """Deliver if the output manifest is complete and says what was accepted; otherwise keep the reasons.
 
     An object proves nothing by being there: every object of the inventory must be labeled or listed as failed, and
-    every label must be the one that was accepted.
+    every label must be the one that was accepted, with the files that it refers to: those by the ETags that S3 keeps.
 
     Returns:
         Whether the batch was delivered.
@@ -26,13 +27,16 @@ def try_delivery(batch: Batch) -> bool:
     delivered = Coverage(batch.objects.chunks(uri), batch.attribute, sources)
     fixed = batch.facts["accepted"]
     accepted = Coverage(batch.objects.chunks(fixed["manifest"]), batch.attribute, sources)
-    problems = delivered.problems()
+    files = label_files(batch.objects, delivered.files, batch.place.writes)
+    problems = delivered.problems() + missing_files(files)
     if accepted.sha256 != fixed["sha256"]:
         # The provider can write there; a bucket that is versioned still has the accepted one.
         problems.append(f"{fixed['manifest']} was changed after its acceptance: restore sha256 {fixed['sha256']}")
     elif differing := delivered.differing(accepted):
         problems.append(f"labels that are not the accepted ones: {differing}")
-    delivery = {"manifest": uri, "sha256": delivered.sha256, "problems": problems}
+    elif not files["missing"] and files["sha256"] != fixed.get("files", files["sha256"]):
+        problems.append("files of labels that were changed after the acceptance: restore their versions")
+    delivery = {"manifest": uri, "sha256": delivered.sha256, "files": files["files"], "problems": problems}
     if problems:
         batch.note(delivery=delivery)
         return False

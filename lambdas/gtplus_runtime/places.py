@@ -120,6 +120,11 @@ class Place(NamedTuple):
         """The S3 URIs of the prefixes that hold input."""
         return tuple(f"s3://{grant.bucket}/{prefix}" for grant in self.grants for prefix in grant.read)
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The S3 URIs of the prefixes that take labels."""
+        return tuple(f"s3://{grant.bucket}/{prefix}" for grant in self.grants for prefix in grant.write)
+
     def check_uri(self, field: str, uri: str, side: str) -> list[Problem]:
         """What is wrong with an S3 URI that must lie in a granted prefix.
 

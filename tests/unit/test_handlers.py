@@ -1,12 +1,18 @@
 """Handlers that are overtaken: what later handlers need is kept, whatever comes between."""
 
+import io
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from gtplus_cli.render import show_quality
 from gtplus_runtime import handling, store
 from gtplus_runtime.commands import Superseded
+from gtplus_runtime.delivery import try_delivery
+from gtplus_runtime.found import Found
 from gtplus_runtime.handlers import accepted, ready_for_review, rejected, review_complete
 from gtplus_runtime.labels import Coverage
 from gtplus_runtime.objects import Unreadable
@@ -215,6 +221,98 @@ LABELED = "".join(
     f'"confidence": 0.{n}, "type": "groundtruth/image-classification"}}}}\n'
     for n, name in enumerate(["car"] * 5 + ["tram"] * 2)
 ).encode()
+
+
+MASKS = "".join(
+    json.dumps(
+        {
+            "source-ref": f"s3://data/raw/{n}",
+            "label": f"s3://data/labels/b/masks/{n}.png",
+            "label-metadata": {"type": "groundtruth/semantic-segmentation", "internal-color-map": {}},
+        }
+    )
+    + "\n"
+    for n in range(3)
+).encode()
+
+
+@pytest.fixture
+def masks(table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch) -> dict[str, Found]:
+    """What S3 knows of the masks that labels refer to; nothing of them can be read."""
+    known = {f"s3://data/labels/b/masks/{n}.png": Found(9, f"etag-{n}", "2026") for n in range(3)}
+    monkeypatch.setattr(handling.Batch, "place", PLACE._replace(settings={"sampleSize": 4, "maxErrorRate": 0.05}))
+    monkeypatch.setattr(ready_for_review, "input_changes", lambda *_: None)
+    monkeypatch.setattr(s3, "chunks", lambda uri: [MASKS])
+    monkeypatch.setattr(s3, "lines", lambda uri: [{"source-ref": f"s3://data/raw/{n}"} for n in range(3)])
+    monkeypatch.setattr(s3, "find", lambda uri: Found(1, "", ""), raising=False)
+    monkeypatch.setattr(
+        s3, "find_all", lambda uris, reads: {uri: known[uri] for uri in uris if uri in known}, raising=False
+    )
+    table.now |= {"status": "Ready for review", "uid": "4f2a"}
+    return known
+
+
+def delivered(table: Table, s3: S3) -> tuple[bool, list[str]]:
+    """Whether the batch is delivered, and the problems of the look at it."""
+    batch = handling.Batch(Key("p", "b"), table.now, table, 1, 7)  # type: ignore[arg-type]
+    return try_delivery(batch), table.now["facts"].get("delivery", {}).get("problems", [])
+
+
+def test_labels_are_complete_where_the_files_that_they_refer_to_are_there(
+    table: Table, s3: S3, masks: dict[str, Found]
+) -> None:
+    ready_for_review.handler(EVENT, None)
+    labels = table.now["facts"]["labels"]
+    assert (labels["problems"], labels["files"]["files"], labels["files"]["missing"]) == ([], 3, 0)
+    del masks["s3://data/labels/b/masks/1.png"]
+    ready_for_review.handler(EVENT, None)
+    labels = table.now["facts"]["labels"]
+    assert labels["problems"] == ["files of labels that are not there: 1"]
+    assert labels["files"]["examples"] == ["s3://data/labels/b/masks/1.png"]
+    out = Console(file=io.StringIO(), width=200)
+    show_quality(labels, out)
+    assert "2 of 3 are there; not there: 1, e.g. s3://data/labels/b/masks/1.png" in out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_file_of_a_label_that_was_changed_after_its_review_is_neither_accepted_nor_delivered(
+    table: Table, s3: S3, masks: dict[str, Found]
+) -> None:
+    ready_for_review.handler(EVENT, None)
+    mask, same = "s3://data/labels/b/masks/2.png", masks["s3://data/labels/b/masks/2.png"]
+    masks[mask] = same._replace(etag="another")
+    with pytest.raises(ValueError, match="changed after the review"):
+        accepted.handler(EVENT, None)
+    assert "restore their versions" in table.now["facts"]["problem"]
+    masks[mask] = same
+    table.now["status"] = "Accepted"
+    assert accepted.handler(EVENT, None) == {"outcome": "done"}
+    table.now["status"] = "Ready for delivery"
+    masks[mask] = same._replace(etag="another")
+    assert delivered(table, s3) == (
+        False,
+        ["files of labels that were changed after the acceptance: restore their versions"],
+    )
+    del masks[mask]
+    assert delivered(table, s3) == (False, ["files of labels that are not there: 1"])
+    masks[mask] = same
+    assert delivered(table, s3)[0]
+    assert table.advanced[-1] == "Data delivered"
+
+
+def test_a_file_of_a_label_that_lies_elsewhere_is_counted_and_stops_nothing(
+    table: Table, s3: S3, masks: dict[str, Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the customer's own, or of a job before: no right of ours reaches it."""
+    elsewhere = MASKS.replace(b"s3://data/labels/b/masks/0.png", b"s3://theirs/0.png")
+    monkeypatch.setattr(s3, "chunks", lambda uri: [elsewhere])
+    ready_for_review.handler(EVENT, None)
+    labels = table.now["facts"]["labels"]
+    assert labels["problems"] == []
+    assert {name: labels["files"][name] for name in ("files", "missing", "elsewhere")} == {
+        "files": 3,
+        "missing": 0,
+        "elsewhere": 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any
 
 from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handling import Batch, on_status
+from gtplus_runtime.label_files import label_files, missing_files
 from gtplus_runtime.labels import Coverage
 from gtplus_runtime.labels.agreement import agreement
 from gtplus_runtime.metrics import count_completed
@@ -28,6 +29,7 @@ def handler(batch: Batch) -> None:
         for label, weight in sample
     ]
     uri = batch.objects.write_lines(batch.round_file("sample.jsonl"), entries)
+    summary, files = coverage.summary(), label_files(batch.objects, coverage.files, batch.place.writes)
     counts = {
         "completed": len(labeled),
         "failed": coverage.failed,
@@ -37,7 +39,9 @@ def handler(batch: Batch) -> None:
     batch.note(
         counts,
         labels={
-            **coverage.summary(),
+            **summary,
+            "problems": [*summary["problems"], *missing_files(files)],
+            "files": files,
             "round": batch.round,
             "agreement": _with_earlier_rounds(batch, coverage, sources),
         },

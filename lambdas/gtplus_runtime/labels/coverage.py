@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from gtplus_runtime.json_lines import lines_of
 from gtplus_runtime.labels.checks import check_label
-from gtplus_runtime.labels.model import Label
+from gtplus_runtime.labels.model import Kind, Label
 from gtplus_runtime.labels.reading import read_label
 from gtplus_runtime.labels.statistics import Statistics
 
@@ -109,6 +109,13 @@ class Coverage:
     def unlabeled(self) -> int:
         """Objects with neither a label nor a reason why there is none."""
         return sum(not reason for reason in self._failures.values())
+
+    @property
+    def files(self) -> Iterator[str]:
+        """The URIs of the files that labels refer to: masks, and sequence files."""
+        for label in self.labels.values():
+            if label.kind in (Kind.MASK, Kind.SEQUENCE) and isinstance(label.value, str):
+                yield label.value
 
     def problems(self) -> list[str]:
         """Why it is not complete: every object must be labeled or listed as failed, and once."""
