@@ -144,6 +144,49 @@ def test_an_incomplete_delivery_is_not_delivered_and_says_why(world: World) -> N
     world.reached(batch, 10, "Data delivered")
 
 
+def test_masks_are_delivered_where_they_are_there_and_as_they_were_accepted(world: World) -> None:
+    batch = world.create(objects=25)  # more than are asked for one by one
+    world.play(batch, MAIN_LINE[:4])
+    output = world.head(batch)["form"]["output"]
+    masks = {line["source-ref"]: f"{output}masks/{number}.png" for number, line in enumerate(inventory(world, batch))}
+    metadata = {"type": "groundtruth/semantic-segmentation", "internal-color-map": {}}
+    labels = "".join(
+        json.dumps({"source-ref": name, "label": mask, "label-metadata": metadata}) + "\n"
+        for name, mask in masks.items()
+    )
+    *rest, last = masks.values()
+    for mask in rest:
+        world.put(mask, "a mask", who="data")
+
+    world.put(f"{output}1.manifest", labels, who="data")
+    world.report(batch, "Ready for review", manifest=f"{output}1.manifest")
+    world.handled(batch, 5)
+    with pytest.raises(Refused) as refusal:
+        world.call("reviewer", "batch.accept", batch)
+    assert refusal.value.problems[0].value == "files of labels that are not there: 1"
+    world.call("reviewer", "batch.reject", batch, reason="a mask is missing")
+    world.reached(batch, 7, "Sent for rework")
+
+    world.put(last, "a mask", who="data")
+    world.handled(batch, 7)
+    world.put(f"{output}2.manifest", labels, who="data")
+    world.report(batch, "Ready for review", manifest=f"{output}2.manifest")
+    world.handled(batch, 8)
+    world.call("reviewer", "batch.accept", batch)
+    world.reached(batch, 10, "Ready for delivery")
+    world.put(last, "another", who="data")
+    world.put(f"{output}output.manifest", labels, who="data")
+    changed = "files of labels that were changed after the acceptance: restore their versions"
+    eventually(lambda: world.head(batch)["facts"].get("delivery", {}).get("problems") == [changed], "why")
+    world.put(last, "a mask", who="data")
+    world.put(f"{output}output.manifest", labels, who="data")
+    world.reached(batch, 11, "Data delivered")
+
+
+def inventory(world: World, batch: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in world.get(world.head(batch)["facts"]["inventory"]).splitlines()]
+
+
 def test_labels_that_are_not_complete_can_be_rejected_and_never_accepted(world: World) -> None:
     batch = world.create(objects=3)
     world.play(batch, MAIN_LINE[:4])
