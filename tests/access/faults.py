@@ -4,7 +4,7 @@ A fault is a small change of the good template, as a careless hand, a convenient
 it. Those that no scanner of templates sees are among them.
 """
 
-from tests.access import faults_data, faults_engine, faults_people, faults_template
+from tests.access import faults_data, faults_engine, faults_people, faults_template, faults_words
 
 FAULTS = {
     f"{part}: {fault.name}": fault
@@ -17,6 +17,7 @@ FAULTS = {
         "the engine": faults_engine.ENGINE,
         "storage": faults_engine.STORAGE,
         "the template": faults_template.TEMPLATE,
+        "a word": faults_words.WORDS,
     }.items()
     for fault in faults
 }

@@ -20,6 +20,7 @@ def resource(world: World, word: str) -> Body:
     kind, path, value = {
         "a route": ("AWS::ApiGatewayV2::Route", "AuthorizationType", "AWS_IAM"),
         "the project's parameter": ("AWS::SSM::Parameter", "Name", "/gtplus/labeling/projects/signs"),
+        "the workspace's parameter": ("AWS::SSM::Parameter", "Name", "/gtplus/labeling/workspace"),
         "the reviewer's policy": ("AWS::IAM::Policy", "Roles", [{"Ref": world.name("the reviewer", OURS)}]),
     }.get(word, (word, "", None))
     of_kind = [each for each in resources.values() if each["Type"] == kind]

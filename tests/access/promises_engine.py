@@ -8,7 +8,7 @@ from gtplus_constructs.provider import NO_LIMITS, GroundTruthPlus
 from gtplus_runtime.deadlines import REMIND_EVERY_SECONDS
 from gtplus_runtime.lifecycle import BATCH, PEOPLE, TEAM_DUTIES
 from tests.access.promise import Promises, each_has, none_has
-from tests.access.town import ACCOUNT, VENDOR
+from tests.access.town import ACCOUNT, REGION, VENDOR
 from tests.access.world import SERVICE, World
 
 PROMISES = Promises()
@@ -112,6 +112,8 @@ def the_schedule_calls_the_reconciler_alone(world: World) -> None:
     assert set(target) == {"Arn", "RoleArn", "DeadLetterConfig", "RetryPolicy"}
     assert target["Arn"] == world.arn("the reconciler's function")
     assert target["RoleArn"] == world.arn("the schedule")
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 2}
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
 
 
 @PROMISES
@@ -199,6 +201,13 @@ def functions_log_where_logs_are_kept(world: World) -> None:
         assert function.get("LoggingConfig") == {"LogGroup": logs}, name
 
 
+_TOLD = ("GTPLUS_WORKSPACE", "GTPLUS_PROJECTS", "GTPLUS_TABLE")
+_TOLD_BESIDE = {
+    "dispatcher": ("GTPLUS_STATE_MACHINE", "GTPLUS_BUS", "GTPLUS_TOPIC", "GTPLUS_ESCALATIONS"),
+    "reconciler": ("GTPLUS_STATE_MACHINE", "GTPLUS_STORAGE_EVENTS"),
+}
+
+
 @PROMISES
 def functions_are_told_of_our_own_things_and_of_no_secret(world: World) -> None:
     known = {
@@ -214,7 +223,8 @@ def functions_are_told_of_our_own_things_and_of_no_secret(world: World) -> None:
     for name, function in world.properties("AWS::Lambda::Function").items():
         variables = function["Environment"]["Variables"]
         assert re.fullmatch(r"[0-9a-f]{12}", variables.pop("GTPLUS_DEFINITION", "0" * 12)), name
-        assert variables == {variable: known.get(variable) for variable in variables}, f"{name}: {variables}"
+        own = {*_TOLD, *_TOLD_BESIDE.get(handler(function), ())}
+        assert variables == {variable: known[variable] for variable in own}, f"{name}: {variables}"
 
 
 @PROMISES
@@ -239,6 +249,45 @@ def parameters_hold_places_and_no_secret(world: World) -> None:
     projects = ("vendor", *world.names.projects.values())
     wanted = ["/gtplus/labeling/workspace", *(f"/gtplus/labeling/projects/{project}" for project in projects)]
     assert sorted(names) == sorted(wanted)
+
+
+@PROMISES
+def the_workspaces_parameter_names_its_own_things(world: World) -> None:
+    """People and programs call, and give their credentials to, what it names."""
+    (found,) = (
+        json.loads(p["Value"])
+        for p in world.properties("AWS::SSM::Parameter").values()
+        if p["Name"] == "/gtplus/labeling/workspace"
+    )
+
+    def ref(word: str) -> str:
+        return str(world.resolved({"Ref": world.names.town[word]}))
+
+    (client,) = world.of_type("AWS::Cognito::UserPoolClient")
+    assert found == {
+        "version": 1,
+        "workspace": "labeling",
+        "apiId": world.api_id,
+        "apiUrl": f"https://{world.api_id}.execute-api.{REGION}.amazonaws.com",
+        "table": ref("the table"),
+        "stateMachine": world.arn("the machine"),
+        "reconciler": ref("the reconciler's function"),
+        "bus": ref("the bus"),
+        "topic": world.arn("the topic"),
+        "escalations": world.arn("the escalations"),
+        "alarms": world.arn("the alarm topic"),
+        "storageEvents": ref("the queue"),
+        "topicLetters": world.arn("the topic's dead letters"),
+        "letters": {
+            "stream": ref("the dispatcher's dead letters"),
+            "schedule": ref("the reconciler's dead letters"),
+            "storage": ref("the dead letters"),
+            "rules": ref("the rules' dead letters"),
+            "topic": ref("the topic's dead letters"),
+        },
+        "userPool": ref("the user pool"),
+        "userPoolClient": world.resolved({"Ref": client}),
+    }
 
 
 @PROMISES

@@ -2,6 +2,7 @@
 
 from gtplus_runtime.lifecycle import TEAM_DUTIES
 from tests.access.promise import Promises, each_has, none_has
+from tests.access.town import ACCOUNT
 from tests.access.world import World
 
 PROMISES = Promises()
@@ -69,9 +70,9 @@ def the_client_tells_nobody_who_exists(world: World) -> None:
 def the_clients_tokens_are_short_and_can_be_revoked(world: World) -> None:
     client = world.one("AWS::Cognito::UserPoolClient")
     assert client["EnableTokenRevocation"] is True
-    assert set(client["TokenValidityUnits"].values()) == {"minutes"}
-    assert max(client["AccessTokenValidity"], client["IdTokenValidity"]) <= 15
-    assert client["RefreshTokenValidity"] <= 8 * 60
+    assert client["TokenValidityUnits"] == dict.fromkeys(("AccessToken", "IdToken", "RefreshToken"), "minutes")
+    for token, longest in (("AccessToken", 15), ("IdToken", 15), ("RefreshToken", 8 * 60)):
+        assert 0 < client.get(f"{token}Validity", 0) <= longest, token
 
 
 @PROMISES
@@ -81,6 +82,7 @@ def the_client_uses_no_flow_but_the_code(world: World) -> None:
     assert set(client.get("AllowedOAuthScopes", [])) <= {"openid", "email"}
     assert not [url for url in client.get("CallbackURLs", []) if not url.startswith("https://") or "*" in url]
     assert client["SupportedIdentityProviders"] == ["COGNITO"]
+    assert client.get("AllowedOAuthFlowsUserPoolClient") is bool(client.get("CallbackURLs"))
 
 
 @PROMISES
@@ -88,6 +90,7 @@ def client_domain_and_groups_are_of_the_pool(world: World) -> None:
     (name,) = world.of_type("AWS::Cognito::UserPool")
     for kind in ("Client", "Domain", "Group"):
         each_has(world.properties(f"AWS::Cognito::UserPool{kind}"), UserPoolId=world.resolved({"Ref": name}))
+    each_has(world.properties("AWS::Cognito::UserPoolDomain"), Domain=f"gtplus-labeling-{ACCOUNT}")
 
 
 @PROMISES

@@ -325,6 +325,36 @@ def _of_place(world: World, word: str, kind: str) -> set[str]:
     return _data(world.arn("the bucket", kind), "-2" if word == "the neighbour" else "", key)
 
 
+_PROVIDERS = ("the data role", "the neighbour", "the vendor's data role")
+_REACHING = (*_PROVIDERS, "the runtime role", "the vendor's runtime role", "the uploader")
+
+
+@PROMISES
+def who_reaches_data_does_each_action_on_its_own_prefixes(world: World) -> None:
+    """Action by action: what may be read is not what may be written, though a role has to do with both."""
+    for role, name, _ in roles(world):
+        word, _, kind = role.removesuffix("]").partition(" [")
+        whose = "the vendor's bucket" if word.startswith("the vendor") else "the bucket"
+        if word not in _REACHING:
+            continue
+        bucket = world.arn(whose, kind or None)
+        suffix = "-2" if word == "the neighbour" else ""
+        read, write = f"{bucket}/raw{suffix}/*", f"{bucket}/labels{suffix}/*"
+        wanted = {("s3:GetObject", read), ("s3:GetObject", write), ("s3:ListBucket", bucket)}
+        wanted.add(("s3:PutObject", read if word == "the uploader" else write))
+        if word in _PROVIDERS:
+            wanted.add(("s3:GetBucketLocation", bucket))
+        found = {
+            (action, thing)
+            for statement in own_statements(world, name)
+            if statement["Effect"] == "Allow"
+            for action in listed(statement.get("Action", "all but a few"))
+            for thing in listed(statement.get("Resource", "all but a few"))
+            if not action.startswith("kms:")
+        }
+        assert found == wanted, f"{role}: too much {sorted(found - wanted)}, too little {sorted(wanted - found)}"
+
+
 def _data(bucket: str, suffix: str, key: set[str]) -> set[str]:
     return {bucket, f"{bucket}/raw{suffix}/*", f"{bucket}/labels{suffix}/*", *key}
 
@@ -400,6 +430,7 @@ def a_use_of_a_key_is_always_through_a_service(world: World) -> None:
                     encrypted.add(f"{service}.{REGION}.amazonaws.com")
                 buckets |= set(listed(statement["Resource"])) if action == "s3:ListBucket" else set()
                 if service == "kms":
+                    assert set(listed(statement["Action"])) == KEY, f"{word}: {statement}"
                     used.add(statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService"))
         assert used in (set(), encrypted), f"{word}: through {used}, not through {encrypted}"
         for statement in own_statements(world, name):

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.access.promise import Promises, each_has, none_has
 from tests.access.town import ACCOUNT, OURS, Body
-from tests.access.world import World, listed
+from tests.access.world import World, listed, statements
 
 PROMISES = Promises()
 
@@ -120,9 +120,14 @@ def every_queue_and_topic_has_one_policy(world: World) -> None:
 def everything_with_a_policy_refuses_what_comes_without_tls(world: World) -> None:
     """Of buckets and queues every action, of topics publishing, which is all that SNS lets a policy speak of here."""
     refused: dict[str, set[str]] = {}
+    kinds = ("S3::Bucket", "SQS::Queue", "SNS::Topic")
+    names = [name for kind in kinds for name in world.of_type(f"AWS::{kind}")]
+    arns = {str(world.resolved({"Ref": name})): world.access.resource(name) for name in names}
     for _, holder, statement in world.resource_statements():
         if statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}:
             assert (statement["Effect"], statement["Principal"]) in (("Deny", "*"), ("Deny", {"AWS": "*"})), holder
+            objects = [f"{arns[holder]}/*"] if arns[holder].startswith("arn:aws:s3:") else []
+            assert listed(statement.get("Resource")) == [arns[holder], *objects], f"{holder}: {statement}"
             refused.setdefault(holder, set()).update(listed(statement["Action"]))
     holders = {
         str(world.resolved({"Ref": name})): actions
@@ -196,6 +201,71 @@ def a_deny_on_a_bucket_is_about_transport_or_data_roles(world: World) -> None:
 
 
 @PROMISES
+def a_buckets_policy_says_this_and_nothing_else(world: World) -> None:
+    """Word for word, whoever's role it is about: transport, data roles in general, and each of them."""
+    for name, policy in world.properties("AWS::S3::BucketPolicy").items():
+        found = [{key: value for key, value in each.items() if key != "Sid"} for each in _statements(policy)]
+        bucket = f"arn:aws:s3:::{policy['Bucket']}"
+        wanted = _of_bucket(world, bucket)
+        new, gone = ([each for each in one if each not in other] for one, other in ((found, wanted), (wanted, found)))
+        assert not new, f"{name} has {new}"
+        assert not gone, f"{name} lacks {gone}"
+
+
+def _statements(policy: Body) -> list[Body]:
+    return [{**each, "Principal": everybody(each.get("Principal"))} for each in statements(policy["PolicyDocument"])]
+
+
+def everybody(principal: Any) -> Any:
+    """A principal with the two ways to say everybody made one."""
+    return {"AWS": "*"} if principal == "*" else principal
+
+
+def _of_bucket(world: World, bucket: str) -> list[Body]:
+    """What the policy of a bucket says."""
+    both = [bucket, f"{bucket}/*"]
+    data_roles = f"arn:aws:iam::{ACCOUNT}:role/gtplus/data/"
+    four = ["s3:GetObject", "s3:PutObject", "s3:GetBucketLocation", "s3:ListBucket"]
+
+    def deny(action: str, condition: Body, **on: Any) -> Body:
+        said = {"Action": action} if action else {"NotAction": four}
+        on = on or {"Resource": both}
+        return {"Effect": "Deny", "Principal": {"AWS": "*"}, **said, **on, "Condition": condition}
+
+    def role(pattern: str) -> Body:
+        return {"ArnLike": {"aws:PrincipalArn": pattern}}
+
+    def guard(pattern: str, suffix: str) -> list[Body]:
+        read, write = f"raw{suffix}/*", f"labels{suffix}/*"
+        return [
+            deny("s3:GetObject", role(pattern), NotResource=[f"{bucket}/{read}", f"{bucket}/{write}"]),
+            deny("s3:PutObject", role(pattern), NotResource=f"{bucket}/{write}"),
+            deny("s3:ListBucket", role(pattern) | {"StringNotLike": {"s3:prefix": [read, write]}}, Resource=bucket),
+        ]
+
+    def path(arn: str) -> str:
+        return f"{arn.rpartition('/')[0]}/*"
+
+    said = [deny("s3:*", {"Bool": {"aws:SecureTransport": "false"}})]
+    labeling = bucket in {world.access.resource(name) for name in labeling_buckets(world)}
+    if bucket == world.arn("the vendor's bucket"):
+        guarded = {path(world.arn("the vendor's data role")): ""}
+    else:
+        (names,) = (n for n in world.names.places.values() if world.access.resource(n["the bucket"]) == bucket)
+        guarded = {path(world.access.resource(names["the data role"])): ""}
+        said += [deny("s3:*", role(pattern)) for pattern in guarded if world.revoked]
+        guarded[path(world.access.resource(names["the neighbour"]))] = "-2"
+    for pattern, suffix in guarded.items():
+        said += guard(pattern, suffix) if labeling else [*guard(pattern, suffix), deny("", role(pattern))]
+    if labeling:
+        admitted = {"ArnNotLike": {"aws:PrincipalArn": [f"{data_roles}nobody/", *sorted(guarded)]}}
+        said.append(deny("s3:*", {"NumericLessThan": {"s3:TlsVersion": 1.2}}))
+        said.append(deny("", role(f"{data_roles}*")))
+        said.append(deny("s3:*", {"ArnLike": {"aws:PrincipalArn": [f"{data_roles}*"]}, **admitted}))
+    return said
+
+
+@PROMISES
 def the_table_is_kept_restorable_and_encrypted(world: World) -> None:
     table = {"the table": world.one("AWS::DynamoDB::Table")}
     each_has(
@@ -205,6 +275,7 @@ def the_table_is_kept_restorable_and_encrypted(world: World) -> None:
         SSESpecification__SSEEnabled=True,
         SSESpecification__KMSMasterKeyId=world.arn("the workspace's key"),
         BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         # No event, head or answer has it.
         TimeToLiveSpecification={"AttributeName": "expiresAt", "Enabled": True},
     )
@@ -215,10 +286,13 @@ def the_tables_stream_holds_keys_only(world: World) -> None:
     """No token and no word of a batch travels in it."""
     table = world.one("AWS::DynamoDB::Table")
     assert table.get("StreamSpecification") == {"StreamViewType": "KEYS_ONLY"}
-    for index in table["GlobalSecondaryIndexes"]:
+    indexes = table["GlobalSecondaryIndexes"]
+    for index in indexes:
         assert set(index) == {"IndexName", "KeySchema", "Projection"}
         assert index["Projection"]["ProjectionType"] in ("KEYS_ONLY", "INCLUDE")
         assert '"token"' not in json.dumps(index)
+    keys = {index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]] for index in indexes}
+    assert keys == {"open": ["open", "pk"], "list": ["list", "createdAt"]}
 
 
 @PROMISES
@@ -260,9 +334,11 @@ def no_message_is_lost_without_a_trace(world: World) -> None:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         if "stream" in mapping["EventSourceArn"]:
             assert mapping["StartingPosition"] == "TRIM_HORIZON"
+            assert mapping.get("BisectBatchOnFunctionError") is True  # so that a bad record goes alone
             assert 0 < mapping["MaximumRetryAttempts"] <= 100
             assert 0 < mapping["MaximumRecordAgeInSeconds"] <= 86_400
-            for pattern in mapping.get("FilterCriteria", {"Filters": []})["Filters"]:
+            assert mapping["FilterCriteria"]["Filters"]
+            for pattern in mapping["FilterCriteria"]["Filters"]:
                 assert json.loads(pattern["Pattern"])["dynamodb"]["Keys"].keys() == {"sk"}
             found.add(mapping["DestinationConfig"]["OnFailure"]["Destination"])
     assert found == letters

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from tests.access.promise import Promises
 from tests.access.town import EXTERNAL_ID
@@ -78,6 +80,23 @@ def nothing_in_the_template_is_left_to_chance(world: World) -> None:
     assert not [name for name, each in world.body["Resources"].items() if "Condition" in each]
     found = re.findall(r"Fn::Transform|Fn::If|{{resolve:\w+", json.dumps(world.body))
     assert not found, found
+
+
+@PROMISES
+def every_policy_is_of_the_present_version(world: World) -> None:
+    """An older one takes a policy variable for a text."""
+
+    def documents(value: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(value, dict):
+            if "Statement" in value and isinstance(value["Statement"], list):
+                yield value
+            value = list(value.values())
+        for each in value if isinstance(value, list) else []:
+            yield from documents(each)
+
+    for name, resource in world.body["Resources"].items():
+        for document in documents(resource.get("Properties", {})):
+            assert document.get("Version") == "2012-10-17", f"{name}: {document.get('Version')}"
 
 
 @PROMISES
