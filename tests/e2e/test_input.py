@@ -78,6 +78,8 @@ def test_a_folder_is_uploaded_once_and_becomes_a_batch(world: World, tmp_path: P
     (folder / "long.txt").write_bytes(bytes(range(256)) * 80_000)  # 20 MB: three parts
     created = gtplus(world, "batch", "create", f"{PROJECT}/folder-1", "--from", str(folder), cwd=tmp_path)
     assert created.returncode == 0, created.stderr
+    assert f"upload to s3://{world.buckets[PROJECT]}/raw/folder-1/ " in created.stdout
+    assert "20.5/20.5 MB" in created.stdout
     assert "3 files uploaded" in created.stdout
     assert "2 hidden left out" in created.stdout
     assert uris(world, "folder-1") == ["1.txt", "2.txt", "long.txt"]

@@ -283,6 +283,18 @@ CORPUS: dict[str, Case] = {
         1,
         task_type="custom",
     ),
+    "audio files of Ground Truth Plus, and an image among them": Case(
+        line("raw/1.wav") + line("raw/2.flac") + line(),
+        (
+            (
+                "wrong format",
+                Problem("line 3", "a file of the task type audio", "'s3://data/raw/1.jpg'", "leave it out"),
+            ),
+        ),
+        2,
+        task_type="audio",
+        objects={"raw/1.wav": b"sound", "raw/2.flac": b"sound"},
+    ),
     "a video among images": Case(
         line("raw/a.mp4"),
         (

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from gtplus_cli.batch_input import check_input
-from gtplus_runtime import handling
+from gtplus_runtime import handling, store
 from gtplus_runtime.check import check_manifest
 from gtplus_runtime.frozen import input_changes
 from gtplus_runtime.handlers import request_submitted
@@ -103,11 +103,17 @@ class Table:
         batch = {"status": "Request submitted", "seq": 1, "handled": 0, "round": 1, "generation": 1, "actor": {}}
         return self.project if key.batch is None else {**batch, "form": form, "facts": self.facts}
 
+    def read(self, places: Iterable[store.Place]) -> dict[store.Place, dict[str, Any]]:
+        return {
+            place: self.head(store.Key("p", "b")) if place[1] == store.HEAD else {"seq": 1, "round": 1, "data": {}}
+            for place in places
+        }
+
     def note(self, key: Any, generation: int, facts: Mapping[str, Any], objects: Mapping[str, int] | None) -> None:
         self.facts |= facts
         self.counts = objects
 
-    def decide(self, key: Any, command: Any, decide: Any, *, generation: int) -> None:
+    def decide(self, key: Any, command: Any, decide: Any, *, generation: int, seen: Any) -> None:
         self.advanced.append((command.target, command.data))
 
     def join_transfers(self, provider: str, key: Any) -> list[Any]:
