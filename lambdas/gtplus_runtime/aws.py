@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CONFIG: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 5}, "connect_timeout": 3, "read_timeout": 20}
+SIDE_BY_SIDE = 25
+"""Calls of one function at the same time, and so the connections that a client keeps."""
+
+_CONFIG: dict[str, Any] = {
+    "retries": {"mode": "standard", "max_attempts": 5},
+    "connect_timeout": 3,
+    "read_timeout": 20,
+    "max_pool_connections": SIDE_BY_SIDE,
+}
 
 
 def client(name: Any) -> Any:
@@ -65,7 +73,7 @@ def s3_as(role_arn: str, session_name: str) -> "S3Client":
             "aws_secret_access_key": credentials["SecretAccessKey"],
             "aws_session_token": credentials["SessionToken"],
         }
-        s3 = _make("s3", keys, signature_version="s3v4", max_pool_connections=16)
+        s3 = _make("s3", keys, signature_version="s3v4")
         _sessions[role_arn] = (credentials["Expiration"].timestamp(), s3)
     return s3
 

@@ -7,8 +7,10 @@ Sources: "PutEvents" of the Amazon EventBridge API Reference, "PublishBatch" of 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from gtplus_runtime import aws, outbound
@@ -59,38 +61,54 @@ def notice_of(key: Key, sk: str, item: Mapping[str, Any], to: str) -> Notice:
     return Notice(None if to == TOPIC else entry, () if to == BUS else tuple((topic, mail) for topic in topics))
 
 
-def tell(notices: Sequence[Notice]) -> dict[int, str]:
-    """Tell them all, in their order.
+def tell(notices: Sequence[Notice], pool: Executor) -> dict[int, str]:
+    """Tell them all.
+
+    Args:
+        notices: what is told.
+        pool: makes the calls side by side.
 
     Returns:
         Why, for the position of each that was not told to everybody: it has to be told again. People are told only
         what the bus has taken, so a refusal there makes no second mail.
     """
-    entries = [(position, notice.entry) for position, notice in enumerate(notices) if notice.entry is not None]
-    refused = _send(entries, _put)
-    mails: dict[str, list[tuple[int, dict[str, Any]]]] = {}
-    for position, notice in enumerate(notices):
-        if position not in refused:
-            for topic, mail in notice.messages:
-                mails.setdefault(topic, []).append((position, mail))
-    for topic, each in mails.items():
-        refused |= _send(each, partial(_publish, topic))
-    return refused
-
-
-def _send(
-    entries: Sequence[tuple[int, dict[str, Any]]],
-    call: Callable[[list[dict[str, Any]]], dict[int, str]],
-) -> dict[int, str]:
     refused: dict[int, str] = {}
-    for start in range(0, len(entries), TOGETHER):
-        some = entries[start : start + TOGETHER]
-        try:
-            failed = call([entry for _, entry in some])
-        except Exception as error:
-            failed = dict.fromkeys(range(len(some)), type(error).__name__)
-        refused |= {some[place][0]: why for place, why in failed.items()}
+
+    def send(calls: Iterable[_Call]) -> None:
+        for failed in pool.map(_Call.send, calls):
+            refused.update(failed)
+
+    send(_calls(((place, each.entry) for place, each in enumerate(notices) if each.entry), _put))
+    mails: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for place, notice in enumerate(notices):
+        if place not in refused:
+            for topic, mail in notice.messages:
+                mails.setdefault(topic, []).append((place, mail))
+    send(call for topic, some in mails.items() for call in _calls(some, partial(_publish, topic)))
     return refused
+
+
+class _Call(NamedTuple):
+    """Entries that go out together, each of the notice at its place."""
+
+    entries: tuple[tuple[int, dict[str, Any]], ...]
+    make: Callable[[list[dict[str, Any]]], dict[int, str]]
+
+    def send(self) -> dict[int, str]:
+        """Why, for the place of each that was refused."""
+        try:
+            refused = self.make([entry for _, entry in self.entries])
+        except Exception as error:
+            return {place: type(error).__name__ for place, _ in self.entries}
+        return {self.entries[number][0]: why for number, why in refused.items()}
+
+
+def _calls(
+    entries: Iterable[tuple[int, dict[str, Any]]], make: Callable[[list[dict[str, Any]]], dict[int, str]]
+) -> Iterator[_Call]:
+    left = iter(entries)
+    while some := tuple(islice(left, TOGETHER)):
+        yield _Call(some, make)
 
 
 def _put(entries: list[dict[str, Any]]) -> dict[int, str]:

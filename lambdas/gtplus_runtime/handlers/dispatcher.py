@@ -30,9 +30,6 @@ from gtplus_runtime.protocol import Following, execution_name, what_to_do
 from gtplus_runtime.store import EVENT, EVERYBODY, HEAD, REMINDER, RETELL, Key, Place, Store, event_sk
 from gtplus_runtime.telling import Notice, notice_of, tell
 
-SIDE_BY_SIDE = 8
-"""Batches followed at once in a call; botocore keeps ten connections to a service."""
-
 
 class _Record(NamedTuple):
     """What a record of the stream says: an item was written."""
@@ -113,9 +110,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             except Exception as error:
                 fail(records, type(error).__name__)
 
-        # Each head once: what was read of it asks for no more. Side by side, since most of it is waiting for answers.
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            list(pool.map(wake, woken.values()))
         notices = []
         for record in known:
             try:
@@ -123,7 +117,11 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
                     notices.append((record, notice))
             except Exception as error:
                 fail([record], type(error).__name__)
-        refused = tell([notice for _, notice in notices])
+        # Side by side, since most of it is waiting for answers; each head once: what was read of it asks for no more.
+        with ThreadPoolExecutor(aws.SIDE_BY_SIDE) as pool:
+            waking = pool.map(wake, woken.values())
+            refused = tell([notice for _, notice in notices], pool)
+            list(waking)
         for place, (record, _) in enumerate(notices):
             if place in refused:
                 fail([record], refused[place])

@@ -6,5 +6,6 @@ from gtplus_runtime.handling import Batch, on_status
 @on_status
 def handler(batch: Batch) -> None:
     """Note when labeling began; after a pause, tell the provider to go on."""
-    batch.note(labelingSince=batch.head["since"])
+    if "labelingSince" not in batch.facts:
+        batch.note(labelingSince=batch.head["since"])
     batch.tell_provider()
