@@ -1,9 +1,13 @@
 """How fast the engine is in the local cloud: from a command decided to its handler started, and changes a second.
 
-The whole example is deployed. Batches go down the main line side by side; beside it, in the same cloud, a bare hop from
-a table's stream to a function that writes one log line, as the floor of what the emulator can do.
+The whole example is deployed, and three things are measured in it:
 
-    python benchmarks/engine.py [--batches 100] [--together 20]
+- status changes alone: batches that are paused and resumed, decided on the table as the API decides them, as fast as
+  they go, and then at a given rate: at its most a system's delay is that of its queue, and says nothing of the system;
+- the main line, with all that the API, S3 and the people do in it;
+- a bare hop from a table's stream to a function that writes one log line: the floor of what the emulator can do.
+
+    python benchmarks/engine.py [--together 100] [--rate 60] [--batches 40]
 """
 
 import argparse
@@ -24,7 +28,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from gtplus_cli.local import LocalCloud, Toolchain, deploy
-from gtplus_runtime.store import HEAD, Key
+from gtplus_runtime import aws
+from gtplus_runtime.commands import Actor, Command, decide_batch
+from gtplus_runtime.lifecycle import Duty
+from gtplus_runtime.store import HEAD, Key, fingerprint
 from tests.e2e.world import MAIN_LINE, PROJECT, World, eventually
 
 BARE = """
@@ -78,17 +85,79 @@ class Watcher:
                 self._moved.notify_all()
 
 
-def played(world: World, watcher: Watcher) -> tuple[str, int]:
+def played(world: World, watcher: Watcher, line: list[str] = MAIN_LINE) -> tuple[str, int]:
     """One batch down the main line: everybody acts as soon as the handler of the status before has done its part."""
     batch = world.create(objects=1)
-    for position, status in enumerate(MAIN_LINE):
+    for position, status in enumerate(line):
         world.play_next(batch, status)
         watcher.wait(batch, position + 1)
-    return batch, len(MAIN_LINE)
+    return batch, len(line)
 
 
-def delays(world: World, batch: str) -> list[float]:
-    """Seconds from each event that a call caused to the start of its handler."""
+class Waiting:
+    """Batches *In progress*, which are paused and resumed in turn.
+
+    Args:
+        world: where they are.
+        watcher: tells how far they are.
+        count: how many.
+    """
+
+    def __init__(self, world: World, watcher: Watcher, count: int) -> None:
+        self._world, self._watcher = world, watcher
+        self._settings = world.facts_of_place["settings"]
+        self._operator = Actor("AROAOPERATOR", "operator", Duty.OPERATE)
+        with ThreadPoolExecutor(5) as pool:
+            self._seq = dict.fromkeys(pool.map(lambda _: played(world, watcher, MAIN_LINE[:4])[0], range(count)), 4)
+
+    def change(self, times: int, rate: float | None = None) -> tuple[float, list[float]]:
+        """Change each batch's status so many times, all of them side by side.
+
+        Args:
+            times: changes of each.
+            rate: changes a second, of all together; None for as many as they can.
+
+        Returns:
+            Changes a second, and each delay in seconds, sorted.
+        """
+        before = dict(self._seq)
+        begin = time.monotonic()
+
+        def play(place: int, batch: str) -> None:
+            for number in range(times):
+                if rate is not None:
+                    due = begin + (place + number * len(self._seq)) / rate
+                    time.sleep(max(due - time.monotonic(), 0))
+                self._decide(batch)
+                self._watcher.wait(batch, self._seq[batch])
+
+        with ThreadPoolExecutor(len(self._seq)) as pool:
+            list(pool.map(play, range(len(self._seq)), self._seq))
+        took = time.monotonic() - begin
+        return len(self._seq) * times / took, sorted(
+            delay for batch, seq in before.items() for delay in delays(self._world, batch, after=seq)
+        )
+
+    def _decide(self, batch: str) -> None:
+        self._seq[batch] += 1
+        paused = self._seq[batch] % 2 == 0
+        verb, target = ("batch.resume", "") if paused else ("batch.pause", "Paused")
+        command = Command(verb, self._operator, aws.timestamp(), target, {}, correlation="benchmark")
+        key, command_key = Key(PROJECT, batch), str(self._seq[batch])
+        mark = fingerprint(verb, self._operator.id, {})
+        _, seen = self._world.store.look(key, command_key, mark)
+        self._world.store.decide(
+            key,
+            command,
+            lambda head: decide_batch(head, command, self._settings),
+            command_key=command_key,
+            fingerprint=mark,
+            seen=seen,
+        )
+
+
+def delays(world: World, batch: str, after: int = 0) -> list[float]:
+    """Seconds from each event that somebody caused, past a number, to the start of its handler."""
     at = {e["seq"]: e["at"] for e in world.store.events(Key(PROJECT, batch)) if e["actor"]["duty"] != "workspace"}
     found = []
     pages = world.machine.get_paginator("get_execution_history").paginate(executionArn=world.execution_arn(batch))
@@ -96,7 +165,7 @@ def delays(world: World, batch: str) -> list[float]:
         details = event.get("stateEnteredEventDetails")
         if details and details["name"].startswith("On "):
             seq = json.loads(details["input"])["seq"]
-            if seq in at:
+            if seq in at and seq > after:
                 found.append(event["timestamp"].timestamp() - _seconds(at[seq]))
     return found
 
@@ -147,28 +216,36 @@ def _seconds(at: str) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batches", type=int, default=100)
-    parser.add_argument("--together", type=int, default=20, help="batches side by side")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--together", type=int, default=100, help="batches that are paused and resumed side by side")
+    parser.add_argument("--rate", type=float, nargs="+", default=[30, 60], help="changes a second of all together")
+    parser.add_argument("--batches", type=int, default=40, help="batches down the main line, 5 and 20 side by side")
     given = parser.parse_args()
     tools = Toolchain(ROOT / ".local" / "tools")
+    rows: list[tuple[str, float | None, list[float]]] = []
     with tempfile.TemporaryDirectory() as folder, LocalCloud(Path(folder), tools=tools) as cloud:
         world = World(cloud, deploy(cloud, cwd=ROOT, context={"gtplus:localCloud": "true"}))
         watcher = Watcher(world)
         played(world, watcher)  # every function has started once
-        begin = time.monotonic()
-        with ThreadPoolExecutor(given.together) as pool:
-            done = list(pool.map(lambda _: played(world, watcher), range(given.batches)))
-        took = time.monotonic() - begin
+        for together in (5, 20):
+            begin = time.monotonic()
+            with ThreadPoolExecutor(together) as pool:
+                done = list(pool.map(lambda _: played(world, watcher), range(given.batches)))
+            took = time.monotonic() - begin
+            waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
+            rows.append((f"the main line, {together} side by side", sum(count for _, count in done) / took, waited))
+        waiting = Waiting(world, watcher, given.together)
+        waiting.change(2)  # as many processes of each function have started as are needed
+        name = f"status changes alone, {given.together} batches side by side"
+        rows.append((f"{name}, as fast as they go", *waiting.change(6)))
+        for rate in given.rate:
+            rows.append((f"{name}, {rate:.0f} a second begun", *waiting.change(6, rate)))
         watcher.stop()
-        changes = sum(count for _, count in done)
-        waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
-        bare = sorted(bare_hop(world, 100))
-    print("| what | measured |\n| --- | --- |")
-    print(f"| status changes a second, {given.together} batches side by side | {changes / took:.0f} |")
-    for name, values in (("command decided to handler started", waited), ("bare hop, stream to function", bare)):
+        rows.append(("a bare hop from a table's stream to a function", None, sorted(bare_hop(world, 100))))
+    print("| what | changes a second | p50 | p95 |\n| --- | --- | --- | --- |")
+    for what, speed, values in rows:
         p50, p95 = statistics.median(values), values[int(len(values) * 0.95)]
-        print(f"| {name}, p50 and p95 | {p50 * 1_000:.0f} ms, {p95 * 1_000:.0f} ms |")
+        print(f"| {what} | {'' if speed is None else f'{speed:.0f}'} | {p50 * 1_000:.0f} ms | {p95 * 1_000:.0f} ms |")
 
 
 if __name__ == "__main__":
