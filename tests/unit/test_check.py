@@ -100,7 +100,15 @@ class Table:
 
     def head(self, key: Any) -> dict[str, Any]:
         form = {"input": URI, "output": "s3://data/labels/b/", "labelAttribute": "label"}
-        batch = {"status": "Request submitted", "seq": 1, "handled": 0, "round": 1, "generation": 1, "actor": {}}
+        batch = {
+            "status": "Request submitted",
+            "seq": 1,
+            "handled": 0,
+            "round": 1,
+            "generation": 1,
+            "actor": {},
+            "since": "2026",
+        }
         return self.project if key.batch is None else {**batch, "form": form, "facts": self.facts}
 
     def read(self, places: Iterable[store.Place]) -> dict[store.Place, dict[str, Any]]:
