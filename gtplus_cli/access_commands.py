@@ -63,6 +63,8 @@ def _show(access: Access, out: Console) -> None:
     for bucket in access.buckets:
         layer = {True: "", False: " (at the role only)", None: ""}[bucket.second_layer]
         state = f"[red]revoked{layer}[/red]" if bucket.revoked else "[green]granted[/green]"
+        if bucket.revoked_in_app:
+            state = "[red]revoked by the app[/red]"
         table.add_row(bucket.grant.bucket, ", ".join(bucket.grant.read), ", ".join(bucket.grant.write), state)
     out.print(table)
     for line in access.drift:

@@ -144,7 +144,7 @@ def test_a_revoke_shuts_the_door_on_live_sessions_while_the_allow_still_stands(a
     assert tried(lambda: account.s3.put_object(Bucket=account.bucket, Key="labels/x", Body=b"")) == "AccessDenied"
     assert account.read(account.second) == "done"
     shown = account.control.show()
-    assert [(b.revoked, b.second_layer, b.guarded) for b in shown.buckets] == [(True, True, True), (False, False, True)]
+    assert [(b.revoked, b.second_layer, b.unguarded) for b in shown.buckets] == [(True, True, []), (False, False, [])]
     assert shown.drift == []
 
 
@@ -190,6 +190,9 @@ def test_what_the_app_revokes_stays_revoked_until_the_app_says_otherwise(account
     account.deploy(revoke="true")
     assert account.read() == "AccessDenied"
     assert account.read(account.second) == "done"
+    shown = account.control.show()
+    assert [(bucket.revoked_in_app, bucket.revoked) for bucket in shown.buckets] == [(True, False), (False, False)]
+    assert shown.drift == []
     account.control.restore()
     assert account.read() == "AccessDenied"
     account.deploy()
@@ -207,6 +210,11 @@ def test_sessions_are_cut_off_on_request_and_new_ones_are_not(account: Account) 
 
     eventually(new_session_reads, "a session that began later reads")
     assert account.read(account.second) == "AccessDenied"
+    account.control.revoke([account.bucket])
+    account.control.restore([account.bucket])
+    assert account.control.show().sessions_before is not None  # as long as one of its buckets is revoked
+    account.control.restore()
+    assert account.control.show().sessions_before is None
 
 
 def test_plain_http_is_refused(account: Account) -> None:
@@ -224,13 +232,14 @@ def test_plain_http_is_refused(account: Account) -> None:
 
 def test_a_role_that_was_brought_is_compared_with_what_it_must_be(account: Account) -> None:
     control = AccessControl(account.cloud.session(), "labeling", "old")
-    assert [bucket.guarded for bucket in control.show().buckets] == [True]
+    assert [bucket.unguarded for bucket in control.show().buckets] == [[]]
     drift = "\n".join(control.show().drift)
     for words in (
         f"may s3:Get* on arn:aws:s3:::{account.bucket}/old/*, which the app does not grant",
         f"may s3:PutObject on arn:aws:s3:::{account.bucket}/old/*, which the app does not grant",
         f"may not s3:GetObject on arn:aws:s3:::{account.bucket}/old-labels/*, which the app grants",
         f"may not s3:ListBucket on arn:aws:s3:::{account.bucket} if",
+        f"is not denied s3:PutObject on arn:aws:s3:::{account.bucket}/old-labels/*/gtplus/*, which the app denies",
         "trusts arn:aws:iam::000000000000:root, which the app does not declare",
         'does not trust arn:aws:iam::000000000000:root if {"StringEquals": ["sts:ExternalId"]}',
     ):
@@ -252,6 +261,7 @@ def mend(account: Account, role: str) -> None:
     said: list[dict[str, object]] = [{"Effect": "Allow", "Action": a, "Resource": on} for a, on in allowed]
     prefixes = {"StringLike": {"s3:prefix": ["old-labels/*", "old/*"]}}
     said.append({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket, "Condition": prefixes})
+    said.append({"Effect": "Deny", "Action": "s3:PutObject", "Resource": f"{bucket}/old-labels/*/gtplus/*"})
     document = {"Version": "2012-10-17", "Statement": said}
     iam.put_role_policy(RoleName=role, PolicyName="Mine", PolicyDocument=json.dumps(document))
     trusted = {
