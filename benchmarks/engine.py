@@ -16,7 +16,6 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,8 @@ from gtplus_cli.local import LocalCloud, Toolchain, deploy
 from gtplus_runtime import aws
 from gtplus_runtime.commands import Actor, Command, decide_batch
 from gtplus_runtime.lifecycle import Duty
-from gtplus_runtime.store import HEAD, Key, fingerprint
+from gtplus_runtime.store import Key, fingerprint
+from tests.e2e.watcher import Watcher
 from tests.e2e.world import MAIN_LINE, PROJECT, World, eventually
 
 BARE = """
@@ -43,55 +43,16 @@ def handler(event, context):
 """
 
 
-class Watcher:
-    """Tells the players how far their batches are, as an event does: one read for all of them.
-
-    Players who asked again and again would be most of what is measured.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._streams = world.root.client("dynamodbstreams")
-        self._arn = world.root.client("dynamodb").describe_table(TableName=world.facts["table"])["Table"][
-            "LatestStreamArn"
-        ]
-        self._store = world.store
-        self._handled: dict[str, int] = {}
-        self._moved, self._over = threading.Condition(), threading.Event()
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def stop(self) -> None:
-        """Watch no more."""
-        self._over.set()
-
-    def wait(self, batch: str, handled: int, seconds: float = 300) -> None:
-        """Wait until an event of a batch is handled."""
-        with self._moved:
-            there = self._moved.wait_for(lambda: self._handled.get(batch, 0) >= handled, seconds)
-        assert there, f"{batch} is not at event {handled} after {seconds} s"
-
-    def _watch(self) -> None:
-        (shard,) = self._streams.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
-        at = self._streams.get_shard_iterator(
-            StreamArn=self._arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
-        while not self._over.wait(0.05):
-            answer = self._streams.get_records(ShardIterator=at)
-            at = answer["NextShardIterator"]
-            keys = [record["dynamodb"]["Keys"] for record in answer["Records"]]
-            moved = {(key["pk"]["S"], HEAD) for key in keys if key["sk"]["S"] == HEAD}
-            heads = self._store.read(place for place in moved if place[0].startswith("BATCH#"))
-            with self._moved:
-                self._handled |= {head["batch"]: head["handled"] for head in heads.values()}
-                self._moved.notify_all()
-
-
 def played(world: World, watcher: Watcher, line: list[str] = MAIN_LINE) -> tuple[str, int]:
     """One batch down the main line: everybody acts as soon as the handler of the status before has done its part."""
     batch = world.create(objects=1)
     for position, status in enumerate(line):
         world.play_next(batch, status)
-        watcher.wait(batch, position + 1)
+        watcher.wait(batch, handled=position + 1)
     return batch, len(line)
+
+
+Row = tuple[str, float | None, list[float]]
 
 
 class Waiting:
@@ -129,7 +90,7 @@ class Waiting:
                     due = begin + (place + number * len(self._seq)) / rate
                     time.sleep(max(due - time.monotonic(), 0))
                 self._decide(batch)
-                self._watcher.wait(batch, self._seq[batch])
+                self._watcher.wait(batch, handled=self._seq[batch])
 
         with ThreadPoolExecutor(len(self._seq)) as pool:
             list(pool.map(play, range(len(self._seq)), self._seq))
@@ -214,6 +175,26 @@ def _seconds(at: str) -> float:
     return datetime.fromisoformat(at).timestamp()
 
 
+def measured(world: World, watcher: Watcher, given: argparse.Namespace) -> list[Row]:
+    """What was measured: its name, changes a second, and each delay in seconds, sorted."""
+    rows: list[Row] = []
+    played(world, watcher)  # every function has started once
+    for together in (5, 20):
+        begin = time.monotonic()
+        with ThreadPoolExecutor(together) as pool:
+            done = list(pool.map(lambda _: played(world, watcher), range(given.batches)))
+        took = time.monotonic() - begin
+        waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
+        rows.append((f"the main line, {together} side by side", sum(count for _, count in done) / took, waited))
+    waiting = Waiting(world, watcher, given.together)
+    waiting.change(2)  # as many processes of each function have started as are needed
+    name = f"status changes alone, {given.together} batches side by side"
+    rows.append((f"{name}, as fast as they go", *waiting.change(6)))
+    for rate in given.rate:
+        rows.append((f"{name}, {rate:.0f} a second begun", *waiting.change(6, rate)))
+    return rows
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -222,25 +203,10 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=40, help="batches down the main line, 5 and 20 side by side")
     given = parser.parse_args()
     tools = Toolchain(ROOT / ".local" / "tools")
-    rows: list[tuple[str, float | None, list[float]]] = []
     with tempfile.TemporaryDirectory() as folder, LocalCloud(Path(folder), tools=tools) as cloud:
         world = World(cloud, deploy(cloud, cwd=ROOT, context={"gtplus:localCloud": "true"}))
-        watcher = Watcher(world)
-        played(world, watcher)  # every function has started once
-        for together in (5, 20):
-            begin = time.monotonic()
-            with ThreadPoolExecutor(together) as pool:
-                done = list(pool.map(lambda _: played(world, watcher), range(given.batches)))
-            took = time.monotonic() - begin
-            waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
-            rows.append((f"the main line, {together} side by side", sum(count for _, count in done) / took, waited))
-        waiting = Waiting(world, watcher, given.together)
-        waiting.change(2)  # as many processes of each function have started as are needed
-        name = f"status changes alone, {given.together} batches side by side"
-        rows.append((f"{name}, as fast as they go", *waiting.change(6)))
-        for rate in given.rate:
-            rows.append((f"{name}, {rate:.0f} a second begun", *waiting.change(6, rate)))
-        watcher.stop()
+        with Watcher(world) as watcher:
+            rows = measured(world, watcher, given)
         rows.append(("a bare hop from a table's stream to a function", None, sorted(bare_hop(world, 100))))
     print("| what | changes a second | p50 | p95 |\n| --- | --- | --- | --- |")
     for what, speed, values in rows:

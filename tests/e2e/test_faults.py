@@ -18,7 +18,15 @@ from botocore.exceptions import ReadTimeoutError
 
 from gtplus_runtime import aws, places
 from gtplus_runtime import store as store_module
-from gtplus_runtime.handlers import api, dispatcher, paused, reconciler, request_submitted, storage_events
+from gtplus_runtime.handlers import (
+    api,
+    dispatcher,
+    paused,
+    ready_for_review,
+    reconciler,
+    request_submitted,
+    storage_events,
+)
 from gtplus_runtime.routes import BY_KEY
 from gtplus_runtime.store import Key
 from tests.e2e.world import MAIN_LINE, PROJECT, World
@@ -198,6 +206,21 @@ def submit(world: World, deaf: Deaf) -> Callable[[], bool]:
     return done
 
 
+def read(world: World, deaf: Deaf) -> Callable[[], bool]:
+    """A batch whose labels are not read yet; whether they are, and the sample is drawn."""
+    batch = parked(world)
+    deaf()
+    world.label(batch)
+    call = {"project": PROJECT, "batch": batch, "seq": 5, "status": "Ready for review"}
+    call |= {"generation": 1, "execution": "x", "correlation": "c"}
+
+    def done() -> bool:
+        ended = ready_for_review.handler(call, None) == {"outcome": "done"}
+        return ended and "sample" in world.head(batch)["facts"]
+
+    return done
+
+
 def answer(world: World, deaf: Deaf) -> Callable[[], bool]:
     """A report of the provider, sent until it is answered; whether it counts once."""
     batch = parked(world, 3)
@@ -249,6 +272,8 @@ CALLS = [
     (submit, "s3.PutObject"),
     (submit, "dynamodb.UpdateItem"),
     (submit, "dynamodb.TransactWriteItems"),
+    (read, "s3.GetObject"),
+    (read, "dynamodb.UpdateItem"),
     (answer, "dynamodb.BatchGetItem"),
     (answer, "ssm.GetParameter"),
     (answer, "dynamodb.TransactWriteItems"),

@@ -17,12 +17,13 @@ import pytest
 
 import gtplus_runtime
 from gtplus_runtime.lifecycle import BATCH
-from tests.e2e.world import MAIN_LINE, REWORK, World, eventually
+from tests.e2e.watcher import Watcher
+from tests.e2e.world import MAIN_LINE, REWORK, World
 
 pytestmark = pytest.mark.xdist_group("load")
 
 BATCHES = int(os.environ.get("GTPLUS_LOAD", "50"))
-TOGETHER = 10
+TOGETHER = 6
 FAILING = 3
 RUNTIME = Path(gtplus_runtime.__file__).parent
 CHAOS = """
@@ -42,17 +43,17 @@ def handler(event, context):
 """
 
 
-def play(world: World, way: list[str], number: int) -> str:
-    """A batch from its request to its end; every command is sent twice now and then."""
+def play(world: World, watcher: Watcher, way: list[str], number: int) -> str:
+    """A batch from its request to its end; every command is sent twice now and then, or before its time."""
     chance = random.Random(number)
     batch = world.create(objects=1)
-    for position, status in enumerate(way):
+    for position, status in enumerate(way, 1):
         world.play_next(batch, status)
         if chance.random() < 0.3 and status in ("Data received", "In progress"):
             world.report(batch, status)
-        # The line of the data transfers takes its time.
-        eventually(lambda seen=position + 1: len(world.statuses(batch)) >= seen, f"{status} of {batch}", seconds=120)
-    world.handled(batch, seconds=120)
+        # Now and then somebody goes on while the handler is still at it.
+        watcher.wait(batch, **{"seq" if chance.random() < 0.3 else "handled": position})
+    watcher.wait(batch, handled=len(way))
     return batch
 
 
@@ -60,8 +61,8 @@ def test_many_batches_side_by_side_all_end_where_they_should(world: World) -> No
     ways = [REWORK if number % 5 == 0 else MAIN_LINE for number in range(BATCHES)]
     order = list(enumerate(ways))
     random.Random(7).shuffle(order)
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        batches = list(pool.map(lambda numbered: (play(world, numbered[1], numbered[0]), numbered[1]), order))
+    with Watcher(world) as watcher, ThreadPoolExecutor(TOGETHER) as pool:
+        batches = list(pool.map(lambda numbered: (play(world, watcher, numbered[1], numbered[0]), numbered[1]), order))
     for batch, way in batches:
         assert world.statuses(batch) == world.first_runs(batch) == way
 
@@ -100,10 +101,15 @@ def test_the_same_while_handlers_and_the_dispatcher_fail_at_random(world: World)
         while not ended.wait(2):
             world.reconcile()
 
-    with failing_functions(world), ThreadPoolExecutor(5) as pool, ThreadPoolExecutor(1) as sweeper:
+    with (
+        failing_functions(world),
+        Watcher(world) as watcher,
+        ThreadPoolExecutor(5) as pool,
+        ThreadPoolExecutor(1) as sweeper,
+    ):
         sweeping = sweeper.submit(sweep)
         try:
-            batches = list(pool.map(lambda number: play(world, MAIN_LINE, number), range(FAILING)))
+            batches = list(pool.map(lambda number: play(world, watcher, MAIN_LINE, number), range(FAILING)))
         finally:
             ended.set()
         sweeping.result()
