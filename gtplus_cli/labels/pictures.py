@@ -1,9 +1,8 @@
 """Labels as pictures with annotations: what COCO, YOLO, Pascal VOC and the image layout of Hugging Face are made of."""
 
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gtplus_runtime.labels import Annotation, Box, Kind, Label, Polygon
 
@@ -22,12 +21,14 @@ class Picture(NamedTuple):
         source: the URI of the object.
         size: width and height in pixels, where the label tells.
         annotations: what is in it.
+        besides: what is said of a video frame as a whole.
     """
 
     name: str
     source: str
     size: tuple[float, float] | None
     annotations: tuple[Annotation, ...]
+    besides: Mapping[str, Any] = {}
 
 
 def pictures_of(label: Label, root: str) -> Iterator[Picture]:
@@ -42,11 +43,15 @@ def pictures_of(label: Label, root: str) -> Iterator[Picture]:
         yield Picture(name, label.source, label.size, label.annotations)
         return
     folder = name.rpartition(".")[0] or name
-    for frame, annotations in groupby(label.annotations, key=lambda annotation: annotation.frame or ""):
+    drawn: dict[str, list[Annotation]] = {frame: [] for frame in label.frames}
+    for annotation in label.annotations:
+        drawn.setdefault(annotation.frame or "", []).append(annotation)
+    for frame, annotations in drawn.items():
         # Frames whose place is known are objects of their own.
         known = frame.startswith("s3://")
         path = relative(frame, root) if known else f"{folder}/{relative(frame, '')}"
-        yield Picture(path, frame if known else label.source, label.size, tuple(annotations))
+        besides = label.frames.get(frame, {})
+        yield Picture(path, frame if known else label.source, label.size, tuple(annotations), besides)
 
 
 def relative(uri: str, root: str) -> str:

@@ -147,10 +147,14 @@ def _followed(label: Label, fetch: Fetch | None) -> Label:
     prefix = _prefix(label.source, fetch)
     if prefix is None:
         return found
-    placed = (
-        a._replace(frame=prefix + a.frame) if a.frame and not a.frame.isdecimal() else a for a in found.annotations
+
+    def placed(frame: str) -> str:
+        return prefix + frame if frame and not frame.isdecimal() else frame
+
+    return found._replace(
+        annotations=tuple(a._replace(frame=placed(a.frame or "")) for a in found.annotations),
+        frames={placed(frame): besides for frame, besides in found.frames.items()},
     )
-    return found._replace(annotations=tuple(placed))
 
 
 def _prefix(source: str, fetch: Fetch) -> str | None:

@@ -92,7 +92,7 @@ def survey(path: Path, attribute: str | None, fetch: Fetch | None) -> Survey:
 
 def _folders(line: Line) -> set[str]:
     """Where the images of a line lie: the object itself, or the frames of its sequence."""
-    frames = {a.frame for label in line.labels for a in label.annotations if a.frame and a.frame.startswith("s3://")}
+    frames = {frame for label in line.labels for frame in label.frames if frame.startswith("s3://")}
     return {uri[: uri.rfind("/") + 1] for uri in frames or {line.source}}
 
 

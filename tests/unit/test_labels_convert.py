@@ -723,6 +723,49 @@ def test_video_frames_are_named_as_the_input_says_where_they_lie(folder: Path) -
     ]
 
 
+def test_a_frame_with_nothing_in_it_is_an_image_in_every_format(folder: Path) -> None:
+    line = json.loads((DATA / "documented.manifest").read_text().splitlines()[6])
+    sequence = json.loads((DATA / "video-detection-SeqLabel.json").read_text())
+    sequence["detection-annotations"][0]["frame-attributes"] = {"weather": "rain"}
+    sequence["detection-annotations"].append({"annotations": [], "frame-no": "2", "frame": "frame_0002.jpeg"})
+    frames = [f"input-manifest/frame_000{number}" for number in range(3)]
+    for frame in frames:
+        (folder / "images" / frame).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (960, 540)).save(folder / "images" / f"{frame}.jpeg")
+    with written([line]) as manifest:
+        done = {
+            to: convert_labels(
+                manifest,
+                folder / to,
+                to=to,
+                fetch=lambda _: json.dumps(sequence).encode(),
+                images=folder / "images",
+            )
+            for to in FORMATS
+            if to != "yolo-seg"
+        }
+    images = json.loads(done["coco"].output.read_text())["images"]
+    assert [(image["file_name"], image.get("attributes")) for image in images] == [
+        (f"{frames[0]}.jpeg", {"frame-attributes": {"weather": "rain"}}),
+        (f"{frames[1]}.jpeg", None),
+        (f"{frames[2]}.jpeg", None),
+    ]
+    for to, ending in (("yolo", "txt"), ("voc", "xml")):
+        files = sorted((folder / to).rglob(f"*.{ending}"))
+        assert [str(file.relative_to(folder / to / file.parts[-3]).with_suffix("")) for file in files] == frames
+    assert (folder / f"yolo/labels/{frames[2]}.txt").read_text() == ""
+    rows = [json.loads(text) for text in (folder / "hf/metadata.jsonl").read_text().splitlines()]
+    assert [len(row["objects"]["bbox"]) for row in rows] == [2, 2, 0]
+    assert [done[to].left["frames' attributes"] for to in ("coco", "yolo", "voc", "hf")] == [0, 1, 1, 1]
+    told = json.loads((folder / "jsonl").read_text())["frames"]
+    assert told[0] == {"frame": "frame_0000.jpeg", "frame-attributes": {"weather": "rain"}}
+    assert [frame["frame"] for frame in told] == [f"frame_000{number}.jpeg" for number in range(3)]
+    with (folder / "csv").open(newline="") as file:
+        table = [(row["frame"], row["class"]) for row in csv.DictReader(file)]
+    assert [row for row in table if not row[1]] == [("frame_0000.jpeg", ""), ("frame_0002.jpeg", "")]
+    assert len(table) == 6
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_same_manifest_gives_the_same_bytes(folder: Path, name: str) -> None:
     contents = []

@@ -165,6 +165,23 @@ def test_video_frames() -> None:
     assert read.annotations[0].details == {"label-category-attributes": {"occluded": "no", "size": "medium"}}
 
 
+def test_a_frame_with_nothing_in_it_and_what_is_said_of_a_frame_are_kept() -> None:
+    """The developer guide, "Labeling job output data": "if applicable, `frame-attributes`"."""
+    sequence = json.loads((DATA / "video-detection-SeqLabel.json").read_text())
+    first, _ = sequence["detection-annotations"]
+    first["frame-attributes"] = {"weather": "rain"}
+    empty = {"annotations": [], "frame-no": "2", "frame": "frame_0002.jpeg", "frame-attributes": {}}
+    sequence["detection-annotations"].append(empty)
+    label = read_sequence(documented("CarObjectDetection-ref"), json.dumps(sequence).encode())
+    assert label.frames == {
+        "frame_0000.jpeg": {"frame-attributes": {"weather": "rain"}},
+        "frame_0001.jpeg": {},
+        "frame_0002.jpeg": {},
+    }
+    assert len(label.annotations) == 4
+    assert documented("CarObjectDetection-ref").frames == {}
+
+
 def test_objects_that_are_tracked_over_video_frames() -> None:
     label = read_sequence(documented("CarObjectTracking-ref"), (DATA / "video-tracking-SeqLabel.json").read_bytes())
     tracks = [(a.frame, a.name, a.details["object-name"]) for a in label.annotations]

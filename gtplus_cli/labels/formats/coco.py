@@ -9,7 +9,7 @@ lengths, one for each class that occurs but the background.
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,19 @@ class CocoWriter(Writer):
             self._add_mask(label, self.fetch)
             return
         for picture in self.pictures(label):
-            self._write_image(picture.name, picture.source, picture.size)
+            self._write_image(picture.name, picture.source, picture.size, picture.besides)
             for annotation in picture.annotations:
                 self._annotate(annotation, label)
 
-    def _write_image(self, name: str, source: str, size: tuple[float, float] | None) -> None:
+    def _write_image(
+        self, name: str, source: str, size: tuple[float, float] | None, besides: Mapping[str, Any] | None = None
+    ) -> None:
         self._images += 1
         image: dict[str, Any] = {"id": self._images, "file_name": name, "coco_url": source}
         if size:
             image |= {"width": size[0], "height": size[1]}
+        if besides:
+            image["attributes"] = dict(besides)
         self._file.write(("," if self._images > 1 else "") + "\n" + to_json(image))
 
     def _add_mask(self, label: Label, fetch: Fetch) -> None:

@@ -74,6 +74,7 @@ class HuggingFaceWriter(Writer):
 
     def _write_objects(self, label: Label) -> None:
         for picture in self.pictures(label):
+            self.leave_what_is_said_of_a_frame(picture)
             boxes = [(a, a.geometry) for a in picture.annotations if isinstance(a.geometry, Box)]
             for annotation in picture.annotations:
                 if not isinstance(annotation.geometry, Box):

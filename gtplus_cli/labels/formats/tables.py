@@ -49,7 +49,11 @@ class CsvWriter(Writer):
         row["human"] = metadata.get("human-annotated")
         if label.kind in _CARRIED or not label.annotations:
             row["value"] = label.value if isinstance(label.value, str) else to_json(label.value)
-        for annotation in label.annotations or (None,):
+        told = {annotation.frame for annotation in label.annotations}
+        frames = [(frame, besides) for frame, besides in label.frames.items() if besides or frame not in told]
+        for frame, besides in frames:
+            self._rows.writerow(row | {"frame": frame, "details": to_json(dict(besides)) if besides else None})
+        for annotation in label.annotations or (() if frames else (None,)):
             self._rows.writerow(row if annotation is None else row | _cells(annotation))
 
     def close(self) -> None:
@@ -79,6 +83,8 @@ class JsonLinesWriter(Writer):
         line["entities" if label.kind is Kind.SPANS else "annotations"] = [_entry(a) for a in label.annotations]
         if label.kind in _CARRIED:
             line["value"] = label.value
+        if label.frames:
+            line["frames"] = [{"frame": frame, **besides} for frame, besides in label.frames.items()]
         if label.size:
             line |= {"width": label.size[0], "height": label.size[1]}
         told = () if label.kind in _CARRIED else _TOLD

@@ -18,6 +18,7 @@ class VocWriter(Writer):
 
     def add(self, label: Label) -> None:
         for picture in self.pictures(label):
+            self.leave_what_is_said_of_a_frame(picture)
             path = self.output / "Annotations" / PurePosixPath(picture.name).with_suffix(".xml")
             path.parent.mkdir(parents=True, exist_ok=True)
             content = self._content(picture, label)

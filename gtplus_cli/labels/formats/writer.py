@@ -75,6 +75,11 @@ class Writer(ABC):
         if any(annotation.details.values()):
             self.left["annotations' further attributes"] += 1
 
+    def leave_what_is_said_of_a_frame(self, picture: Picture) -> None:
+        """Count what a video frame says as a whole."""
+        if picture.besides:
+            self.left["frames' attributes"] += 1
+
     def leave_clashing(self, name: str) -> None:
         """Leave out an image whose name differs from that of another one in the ending alone."""
         self.left["images whose name differs from another one's in the ending alone"] += 1

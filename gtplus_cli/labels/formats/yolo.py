@@ -24,6 +24,7 @@ class YoloWriter(Writer):
 
     def add(self, label: Label) -> None:
         for picture in self.pictures(label):
+            self.leave_what_is_said_of_a_frame(picture)
             if picture.size is None:
                 self.left["images of unknown size (--images DIR tells it)"] += 1
                 continue

@@ -40,15 +40,17 @@ class Found:
         confidence: of the whole label.
         size: width and height of the image.
         defects: what could not be read.
+        frames: of a sequence, with what each says besides.
     """
 
-    __slots__ = ("annotations", "confidence", "defects", "size")
+    __slots__ = ("annotations", "confidence", "defects", "frames", "size")
 
     def __init__(self, confidence: float | None = None) -> None:
         self.annotations: list[Annotation] = []
         self.confidence = confidence
         self.size: tuple[float, float] | None = None
         self.defects: list[Defect] = []
+        self.frames: dict[str, Json] = {}
 
 
 def number(value: Any) -> float | None:
@@ -181,9 +183,15 @@ def read_frame(frame: Json, metadata: Json, found: Found) -> None:
     place = frame.get("frame", frame.get("frame-name"))
     if not isinstance(place, str):
         place = str(frame.get("frame-no", frame.get("frame-number", "")))
+    place = text_of(place)
+    besides = {key: value for key, value in frame.items() if key not in _READ_OF_FRAMES and value}
+    found.frames[place] = {**found.frames.get(place, {}), **besides}
     for name in ("annotations", *_SHAPES):
         if isinstance(frame.get(name), list):
-            _read_drawn(frame[name], metadata, found, line=name == "polylines", frame=text_of(place))
+            _read_drawn(frame[name], metadata, found, line=name == "polylines", frame=place)
+
+
+_READ_OF_FRAMES = frozenset({"frame", "frame-name", "frame-no", "frame-number", "annotations", *_SHAPES})
 
 
 def _shape_lists(value: Any) -> Iterator[tuple[Json, str]]:

@@ -121,6 +121,8 @@ class Label(NamedTuple):
         annotations: what the label says, one by one, in the order of the manifest.
         size: width and height of the image in pixels, where the label tells.
         metadata: the metadata as it stands: `job-name`, `creation-date`, `human-annotated`, …
+        frames: of a sequence that was read its frames by name, in order and also those with nothing in them, each with
+            what it says besides (`frame-attributes`).
         defects: what could not be read.
     """
 
@@ -136,6 +138,7 @@ class Label(NamedTuple):
     size: tuple[float, float] | None = None
     metadata: Mapping[str, Any] = _NONE
     defects: tuple[Defect, ...] = ()
+    frames: Mapping[str, Mapping[str, Any]] = _NONE
 
     @property
     def confidences(self) -> Iterator[float]:

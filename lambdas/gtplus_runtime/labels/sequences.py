@@ -30,4 +30,5 @@ def read_sequence(label: Label, content: bytes) -> Label:
             read_frame(frame, dict(label.metadata), found)
         else:
             found.defects.append(Defect(UNREADABLE, f"frame {position + 1}"))
-    return label._replace(annotations=tuple(found.annotations), defects=(*label.defects, *found.defects))
+    defects = (*label.defects, *found.defects)
+    return label._replace(annotations=tuple(found.annotations), defects=defects, frames=found.frames)
