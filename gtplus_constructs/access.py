@@ -301,12 +301,9 @@ class DataAccessRole(Construct):
             own = ", ".join(grant.bucket.node.path for grant in self.grants)
             problem = Problem('"bucket"', "is of one of the grants", bucket.node.path, f"choose among {own}")
             raise_all("DataAccessRole.revoke", [problem])
-        resources = [bucket.bucket_arn, bucket.arn_for_objects("*")]
-        deny = iam.PolicyStatement(
-            sid=f"Revoked{positions[0]}", effect=iam.Effect.DENY, actions=["s3:*"], resources=resources
-        )
+        deny = _revocation(positions[0], bucket)
         added = self.role.add_to_principal_policy(deny).statement_added
-        second = _deny(f"Revoked{self._name(positions[0])}", self._pattern, actions=["s3:*"], resources=resources)
+        second = _deny(f"Revoked{self._name(positions[0])}", self._pattern, actions=["s3:*"], resources=deny.resources)
         if not bucket.add_to_resource_policy(second).statement_added and not added:
             Annotations.of(self).add_warning_v2(
                 "gtplus:NothingRevoked",
@@ -503,8 +500,11 @@ def check_grants(option: str, grants: Sequence[DataGrant], provider: LabelingPro
 
 def check_size(stack: Stack, grants: Sequence[DataGrant]) -> list[Problem]:
     """What is wrong where the grants make more policy than a role holds."""
+    # A revocation of all of them must fit too, at run time and in the app.
+    denials = iam.PolicyDocument(statements=[_revocation(i, grant.bucket) for i, grant in enumerate(grants)])
     documents = [
         data_policy(grants).to_json(),
+        denials.to_json(),
         revocation.role_policy(stack.partition, ["x" * 63] * len(grants), "x" * 20),
     ]
     size = sum(rendered_size(stack, document) for document in documents)
@@ -513,6 +513,16 @@ def check_size(stack: Stack, grants: Sequence[DataGrant]) -> list[Problem]:
     rule = f"the inline policies of a role have at most {MAX_ROLE_BYTES:,} bytes ({len(grants)} grants)"
     mend = "name fewer, wider prefixes, or split the project in two"
     return [Problem('"grants"', rule, f"about {size:,} bytes", mend)]
+
+
+def _revocation(index: int, bucket: s3.IBucket) -> iam.PolicyStatement:
+    """The Deny of a bucket in the role's own policies."""
+    return iam.PolicyStatement(
+        sid=f"Revoked{index}",
+        effect=iam.Effect.DENY,
+        actions=["s3:*"],
+        resources=[bucket.bucket_arn, bucket.arn_for_objects("*")],
+    )
 
 
 def _of_another_account(owner: str, stack: Stack) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Token
+from aws_cdk import Annotations, Aws, Duration, RemovalPolicy, Token
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
@@ -37,11 +37,18 @@ class UserDirectory(Construct):
         callback_urls: exact https addresses to return to after the sign-in. Default: none, and no hosted sign-in.
         email: what sends the new pool's invitations, e.g. `UserPoolEmail.with_ses(...)`. Default: Cognito itself,
             which sends at most 50 mails a day ("Email settings for Amazon Cognito user pools").
+        mfa: whether a new pool asks for a one-time code. Default: REQUIRED. As for the four below, synth warns where it
+            is weaker than the default.
+        threat_protection: whether a new pool blocks compromised and risky sign-ins; without, it is of the plan
+            ESSENTIALS instead of PLUS and costs less. Default: True.
+        min_password_length: of a new pool's passwords, from 8 to 99. Default: 14.
+        access_token_validity: of a new client's access and id tokens, from 5 minutes to a day. Default: 15 minutes.
+        refresh_token_validity: how long one stays signed in, from an hour to ten years. Default: 8 hours.
         removal_policy: what becomes of a new pool when it leaves the stack. Default: RETAIN.
 
     Raises:
         ValueError: for options that do not go together (a pool that is brought with those of a new one, or without its
-            domain), a prefix that Cognito refuses, or an address that is not exact https.
+            domain), a prefix, a length or a validity that Cognito refuses, or an address that is not exact https.
     """
 
     def __init__(
@@ -56,12 +63,33 @@ class UserDirectory(Construct):
         domain_prefix: str | None = None,
         callback_urls: Sequence[str] = (),
         email: cognito.UserPoolEmail | None = None,
+        mfa: cognito.Mfa | None = None,
+        threat_protection: bool | None = None,
+        min_password_length: int | None = None,
+        access_token_validity: Duration | None = None,
+        refresh_token_validity: Duration | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         super().__init__(scope, id)
-        problems = check_either(("domain_prefix", domain_prefix), ("user_pool", user_pool))
-        problems += check_either(("email", email), ("user_pool", user_pool))
-        problems += check_either(("callback_urls", callback_urls or None), ("client", client))
+        of_pool: dict[str, object] = {
+            "mfa": mfa,
+            "threat_protection": threat_protection,
+            "min_password_length": min_password_length,
+        }
+        of_client: dict[str, object] = {
+            "access_token_validity": access_token_validity,
+            "refresh_token_validity": refresh_token_validity,
+        }
+        of_pool |= {"domain_prefix": domain_prefix, "email": email}
+        of_client["callback_urls"] = callback_urls or None
+        problems = [p for option in of_pool.items() for p in check_either(option, ("user_pool", user_pool))]
+        problems += [p for option in of_client.items() for p in check_either(option, ("client", client))]
+        self._mfa = cognito.Mfa.REQUIRED if mfa is None else mfa
+        self._threat_protection = threat_protection is not False
+        self._min_password_length = 14 if min_password_length is None else min_password_length
+        self._token = Duration.minutes(15) if access_token_validity is None else access_token_validity
+        self._signed_in = Duration.hours(8) if refresh_token_validity is None else refresh_token_validity
+        problems += self._check_limits()
         if user_pool is not None and user_pool_domain is None:
             rule = "a pool that is brought has a domain, which the service asks for"
             problems.append(Problem('"user_pool_domain"', rule, "none", "name it, or give the pool one first"))
@@ -83,6 +111,7 @@ class UserDirectory(Construct):
             self.user_pool = self._create(policy, prefix, email)
         else:
             self.user_pool = user_pool
+        self._warn()
         self.client = self._add_client(callback_urls) if client is None else client
         self.operators = cognito.CfnUserPoolGroup(
             self,
@@ -91,6 +120,33 @@ class UserDirectory(Construct):
             group_name=f"{workspace_name}-operate",
             description="May operate every project of the workspace",
         ).ref
+
+    def _check_limits(self) -> list[Problem]:
+        """What Cognito would refuse ("Password requirements" and "Token expiration" of its developer guide)."""
+        limits = (
+            ("min_password_length", self._min_password_length, 8, 99, "characters"),
+            ("access_token_validity", self._token.to_minutes(integral=False), 5, 1_440, "minutes"),
+            ("refresh_token_validity", self._signed_in.to_minutes(integral=False), 60, 5_256_000, "minutes"),
+        )
+        return [
+            Problem(f'"{option}"', f"from {least:,} to {most:,} {unit}", shown(value), "choose one in between")
+            for option, value, least, most, unit in limits
+            if not least <= value <= most
+        ]
+
+    def _warn(self) -> None:
+        """Nobody is to find out later that a directory is weaker than it comes."""
+        weaker = {
+            f"mfa is {self._mfa.name}, not REQUIRED": self._mfa is not cognito.Mfa.REQUIRED,
+            "threat_protection is off": not self._threat_protection,
+            f"min_password_length is {self._min_password_length}, not 14": self._min_password_length < 14,
+            "access_token_validity is over 15 minutes": self._token.to_minutes(integral=False) > 15,
+            "refresh_token_validity is over 8 hours": self._signed_in.to_minutes(integral=False) > 480,
+        }
+        if any(weaker.values()):
+            found = "; ".join(what for what, there in weaker.items() if there)
+            text = f"The directory is weaker than it comes: {found}. Acknowledge it, or leave the options out."
+            Annotations.of(self).add_warning_v2("gtplus:WeakerDirectory", text)
 
     def _add_client(self, callback_urls: Sequence[str]) -> cognito.IUserPoolClient:
         flows = cognito.OAuthSettings(
@@ -106,9 +162,9 @@ class UserDirectory(Construct):
             auth_flows=cognito.AuthFlow(user_srp=True),
             prevent_user_existence_errors=True,
             enable_token_revocation=True,
-            access_token_validity=Duration.minutes(15),
-            id_token_validity=Duration.minutes(15),
-            refresh_token_validity=Duration.hours(8),
+            access_token_validity=self._token,
+            id_token_validity=self._token,
+            refresh_token_validity=self._signed_in,
         )
 
     def _create(
@@ -120,11 +176,11 @@ class UserDirectory(Construct):
             self_sign_up_enabled=False,
             sign_in_aliases=cognito.SignInAliases(email=True),
             sign_in_case_sensitive=False,
-            mfa=cognito.Mfa.REQUIRED,
+            mfa=self._mfa,
             mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
             password_policy=cognito.PasswordPolicy(
-                min_length=14,
+                min_length=self._min_password_length,
                 require_digits=True,
                 require_lowercase=True,
                 require_uppercase=True,
@@ -132,8 +188,10 @@ class UserDirectory(Construct):
                 temp_password_validity=Duration.days(1),
             ),
             email=email,
-            feature_plan=cognito.FeaturePlan.PLUS,
-            standard_threat_protection_mode=cognito.StandardThreatProtectionMode.FULL_FUNCTION,
+            feature_plan=cognito.FeaturePlan.PLUS if self._threat_protection else cognito.FeaturePlan.ESSENTIALS,
+            standard_threat_protection_mode=(
+                cognito.StandardThreatProtectionMode.FULL_FUNCTION if self._threat_protection else None
+            ),
             deletion_protection=policy is not RemovalPolicy.DESTROY,
             removal_policy=policy,
         )

@@ -276,6 +276,41 @@ class TestBucketsWorkspacesAndDirectories:
         assert 'either brings "user_pool" or creates by "domain_prefix"' in text
         assert "a pool that is brought has a domain" in text
 
+    def test_what_cognito_refuses_and_what_is_of_no_new_pool(self, scope: Construct) -> None:
+        text = refusal(
+            lambda: UserDirectory(
+                scope,
+                "Users",
+                workspace_name="labeling",
+                min_password_length=7,
+                access_token_validity=cdk.Duration.minutes(4),
+                refresh_token_validity=cdk.Duration.minutes(59),
+            )
+        )
+        for words in (
+            '"min_password_length": from 8 to 99 characters',
+            '"access_token_validity": from 5 to 1,440 minutes',
+            '"refresh_token_validity": from 60 to 5,256,000 minutes',
+        ):
+            assert words in text
+        stack = cdk.Stack.of(scope)
+        text = refusal(
+            lambda: UserDirectory(
+                scope,
+                "Brought",
+                workspace_name="labeling",
+                user_pool=cognito.UserPool.from_user_pool_id(stack, "Theirs", "us-east-1_abc"),
+                user_pool_domain=cognito.UserPoolDomain.from_domain_name(stack, "Domain", "theirs"),
+                client=cognito.UserPoolClient.from_user_pool_client_id(stack, "Client", "theirs"),
+                mfa=cognito.Mfa.OFF,
+                threat_protection=False,
+                min_password_length=20,
+                access_token_validity=cdk.Duration.minutes(5),
+                refresh_token_validity=cdk.Duration.hours(1),
+            )
+        )
+        assert text.startswith("UserDirectory: 5 problems")
+
     def test_tokens_are_let_through(self, stack: cdk.Stack) -> None:
         place = Construct(stack, "Tokens")
         value = cdk.CfnParameter(place, "Parameter").value_as_string

@@ -26,7 +26,9 @@ from gtplus_constructs import (
     Limits,
     UserDirectory,
 )
+from gtplus_constructs._sizes import rendered_size
 from gtplus_constructs.assertions import Access
+from gtplus_runtime.revocation import POLICY_NAME, role_policy
 
 VENDOR, ACCOUNT = "222222222222", "111111111111"
 WIDE = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -338,6 +340,34 @@ def test_more_grants_than_a_role_holds_are_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match="at most 10,240 bytes") as refusal:
         DataAccessRole(scene.stack, "Role", grants=grants)
     assert "split the project in two" in str(refusal.value)
+
+
+def test_a_role_that_holds_its_grants_holds_their_revocation_too() -> None:
+    """In the app and at run time at once, with buckets of the longest names: a revocation must never be too large."""
+
+    def with_grants(count: int) -> int:
+        scene = Scene()
+        names = [f"{n:02}{'b' * 61}" for n in range(count)]
+        buckets = [s3.Bucket.from_bucket_name(scene.stack, f"B{name}", name) for name in names]
+        grants = [DataGrant(bucket, read="raw/", write="labels/") for bucket in buckets]
+        role = DataAccessRole(scene.stack, "Role", grants=grants)
+        for bucket in buckets:
+            role.revoke(bucket)
+        template = assertions.Template.from_stack(scene.stack)
+        (made,) = [n for n in template.find_resources("AWS::IAM::Role") if n.startswith("Role")]
+        documents = [template.find_resources("AWS::IAM::Role")[made]["Properties"]["Policies"][0]["PolicyDocument"]]
+        documents += [
+            each["Properties"]["PolicyDocument"]
+            for each in template.find_resources("AWS::IAM::Policy").values()
+            if each["Properties"]["Roles"] == [{"Ref": made}] and each["Properties"]["PolicyName"] != POLICY_NAME
+        ]
+        documents.append(role_policy("aws", names, "2026-11-25T10:00:00Z"))
+        assert len(documents) == 3
+        return sum(rendered_size(scene.stack, document) for document in documents)
+
+    assert 9_000 < with_grants(7) <= 10_240
+    with pytest.raises(ValueError, match="at most 10,240 bytes"):
+        with_grants(8)
 
 
 @pytest.mark.parametrize("provider", [GroundTruthPlus(), InHouse()])

@@ -8,6 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
+from aws_cdk import aws_cognito as cognito
 
 from gtplus_constructs import (
     DataAccessRole,
@@ -424,6 +425,39 @@ class TestTheDirectory:
         (client,) = of_type(body(stack), "AWS::Cognito::UserPoolClient").values()
         assert client["Properties"]["AllowedOAuthFlows"] == ["code"]
         assert client["Properties"]["CallbackURLs"] == addresses
+
+    def test_each_hardening_is_an_option_and_a_weaker_one_is_told(self, new_app: Callable[..., cdk.App]) -> None:
+        stack = cdk.Stack(new_app(), "Portal")
+        UserDirectory(
+            stack,
+            "Directory",
+            workspace_name="labeling",
+            mfa=cognito.Mfa.OPTIONAL,
+            threat_protection=False,
+            min_password_length=10,
+            access_token_validity=cdk.Duration.hours(1),
+            refresh_token_validity=cdk.Duration.days(30),
+        )
+        (pool,) = (each["Properties"] for each in of_type(body(stack), "AWS::Cognito::UserPool").values())
+        assert (pool["MfaConfiguration"], pool["UserPoolTier"]) == ("OPTIONAL", "ESSENTIALS")
+        assert "UserPoolAddOns" not in pool
+        assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] == 10
+        (client,) = (each["Properties"] for each in of_type(body(stack), "AWS::Cognito::UserPoolClient").values())
+        validity = [client[f"{token}Validity"] for token in ("AccessToken", "IdToken", "RefreshToken")]
+        assert validity == [60, 60, 30 * 24 * 60]
+        found = assertions.Annotations.from_stack(stack).find_warning("*", assertions.Match.any_value())
+        (warning,) = [str(m.entry.data) for m in found if "gtplus:WeakerDirectory" in str(m.entry.data)]
+        for words in ("mfa is OPTIONAL", "threat_protection is off", "length is 10", "over 15 minutes", "over 8 hours"):
+            assert words in warning
+
+    def test_a_stricter_one_is_no_warning(self, new_app: Callable[..., cdk.App]) -> None:
+        stack = cdk.Stack(new_app(), "Portal")
+        token = cdk.Duration.minutes(5)
+        UserDirectory(
+            stack, "Directory", workspace_name="labeling", min_password_length=20, access_token_validity=token
+        )
+        found = assertions.Annotations.from_stack(stack).find_warning("*", assertions.Match.any_value())
+        assert not [m for m in found if "gtplus:WeakerDirectory" in str(m.entry.data)]
 
     def test_each_project_has_its_groups_and_nobody_in_them(self, example_body: Body) -> None:
         names = {g["Properties"]["GroupName"] for g in of_type(example_body, "AWS::Cognito::UserPoolGroup").values()}
