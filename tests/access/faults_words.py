@@ -384,7 +384,33 @@ WORDS = [
         _STREAM,
         put("the table", "GlobalSecondaryIndexes.1.KeySchema.0.AttributeName", "sk"),
     ),
+    Fault(
+        "what is throttled and logged is another API",
+        "calls are throttled and logged without a credential",
+        put("AWS::ApiGatewayV2::Stage", "ApiId", "other"),
+    ),
+    Fault("a route is called almost so", "every route asks iam", put("a route", "RouteKey", "GET /operate/project")),
+    Fault(
+        "the reconciler is not told which definition is the newest",
+        _TOLD,
+        drop("the reconciler's function", "Environment.Variables.GTPLUS_DEFINITION"),
+    ),
+    Fault(
+        "a runtime role bears another project's name",
+        "a runtime role is under the path that functions know",
+        put("the runtime role", "Tags.0.Value", "vendor"),
+    ),
     # ---- what people and programs are told
+    Fault(
+        "an address is verified by a link",
+        "people are invited and never sign up",
+        put("AWS::Cognito::UserPool", "VerificationMessageTemplate.DefaultEmailOption", "CONFIRM_WITH_LINK"),
+    ),
+    Fault(
+        "a mail leads elsewhere",
+        "people are invited and never sign up",
+        put("AWS::Cognito::UserPool", "EmailVerificationMessage", "{####} evil.example"),
+    ),
     Fault(
         "people are sent to another API",
         _PARAMETER,

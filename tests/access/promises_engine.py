@@ -7,6 +7,7 @@ from typing import Any
 from gtplus_constructs.provider import NO_LIMITS, GroundTruthPlus
 from gtplus_runtime.deadlines import REMIND_EVERY_SECONDS
 from gtplus_runtime.lifecycle import BATCH, PEOPLE, TEAM_DUTIES
+from gtplus_runtime.routes import BY_KEY
 from tests.access.promise import Promises, each_has, none_has
 from tests.access.town import ACCOUNT, REGION, VENDOR
 from tests.access.world import SERVICE, World
@@ -119,7 +120,7 @@ def the_schedule_calls_the_reconciler_alone(world: World) -> None:
 @PROMISES
 def every_route_asks_iam(world: World) -> None:
     """Whatever the routes are, each begins with a duty, and every duty has one."""
-    duties = set()
+    duties, keys = set(), set()
     api, function = world.one("AWS::ApiGatewayV2::Api"), world.one("AWS::ApiGatewayV2::Integration")
     assert api["ProtocolType"] == "HTTP"
     assert function.pop("ApiId") == world.api_id
@@ -136,7 +137,9 @@ def every_route_asks_iam(world: World) -> None:
         found = re.fullmatch(r"[A-Z]+ /(?P<duty>[a-z]+)/.+", route["RouteKey"])
         assert found, route["RouteKey"]
         duties.add(found["duty"])
+        keys.add(route["RouteKey"])
     assert duties == set(PEOPLE)
+    assert keys == set(BY_KEY)
 
 
 LOGGED = ("requestId", "routeKey", "status", "responseLatency", "identity.userArn", "error.message")
@@ -147,6 +150,7 @@ LOGGED = ("requestId", "routeKey", "status", "responseLatency", "identity.userAr
 def calls_are_throttled_and_logged_without_a_credential(world: World) -> None:
     stage = world.one("AWS::ApiGatewayV2::Stage")
     assert stage["StageName"] == "$default"
+    assert stage.get("ApiId") == world.api_id
     assert set(stage["DefaultRouteSettings"]) == {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     assert 0 < stage["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 1_000
     assert 0 < stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] <= 2_000
@@ -222,7 +226,8 @@ def functions_are_told_of_our_own_things_and_of_no_secret(world: World) -> None:
     }
     for name, function in world.properties("AWS::Lambda::Function").items():
         variables = function["Environment"]["Variables"]
-        assert re.fullmatch(r"[0-9a-f]{12}", variables.pop("GTPLUS_DEFINITION", "0" * 12)), name
+        definition = variables.pop("GTPLUS_DEFINITION", "none")
+        assert bool(re.fullmatch(r"[0-9a-f]{12}", definition)) is (handler(function) == "reconciler"), name
         own = {*_TOLD, *_TOLD_BESIDE.get(handler(function), ())}
         assert variables == {variable: known[variable] for variable in own}, f"{name}: {variables}"
 

@@ -1,5 +1,7 @@
 """Promises about people: the directory, its client and its groups."""
 
+import re
+
 from gtplus_runtime.lifecycle import TEAM_DUTIES
 from tests.access.promise import Promises, each_has, none_has
 from tests.access.town import ACCOUNT
@@ -13,6 +15,10 @@ def people_are_invited_and_never_sign_up(world: World) -> None:
     pool = world.one("AWS::Cognito::UserPool")
     assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
     none_has({"the pool": pool}, "LambdaConfig")
+    messages = pool["VerificationMessageTemplate"]
+    assert messages["DefaultEmailOption"] == "CONFIRM_WITH_CODE"
+    texts = [*messages.values(), *(pool[f"{kind}VerificationMessage"] for kind in ("Email", "Sms"))]
+    assert not [text for text in texts if re.search(r"https?:|\.\w|{##[^#]", text)]  # no mail of ours has a link
 
 
 @PROMISES

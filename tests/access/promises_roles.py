@@ -200,6 +200,9 @@ def a_runtime_role_is_under_the_path_that_functions_know(world: World) -> None:
     for word, name, _ in roles(world):
         runtime = word.startswith(("the runtime role", "the vendor's runtime role"))
         assert (found[name].get("Path") == "/gtplus/labeling/") is runtime, word
+        kind = word.removesuffix("]").partition(" [")[2]
+        project = world.names.projects[kind] if kind else "vendor"
+        assert found[name].get("Tags") == ([{"Key": "gtplus:project", "Value": project}] if runtime else None), word
 
 
 @PROMISES
