@@ -20,6 +20,8 @@ from gtplus_constructs.directory import UserDirectory, check_domain_prefix
 from gtplus_constructs.monitoring import Monitoring
 from gtplus_constructs.workflow import BatchWorkflow
 from gtplus_runtime.lifecycle import Duty
+from gtplus_runtime.places import DATA_ROLES
+from gtplus_runtime.problems import Problem, shown
 
 
 class LabelingWorkspace(Construct):
@@ -34,7 +36,7 @@ class LabelingWorkspace(Construct):
     Args:
         scope: the parent.
         id: the construct's id; part of what keeps the table.
-        name: of the workspace; 1 to 48 lower-case letters, digits and hyphens. Default: `labeling`.
+        name: of the workspace; 1 to 48 lower-case letters, digits and hyphens, and not `data`. Default: `labeling`.
         encryption_key: encrypts the table, the queues, the topic and the logs. Default: a new one, rotated each year.
             A key that is brought must let the services use it: EventBridge, SNS, CloudWatch and CloudWatch Logs of this
             account.
@@ -60,6 +62,9 @@ class LabelingWorkspace(Construct):
     ) -> None:
         super().__init__(scope, id)
         problems = check_id("name", name)
+        if f"gtplus/{name}/" == DATA_ROLES:
+            rule = "any but data, under which the data roles of all workspaces are"
+            problems.append(Problem('"name"', rule, shown(name), "choose another"))
         if directory is None and not problems:
             problems = check_domain_prefix(name, None)
         raise_all("LabelingWorkspace", problems)

@@ -247,6 +247,11 @@ class TestBucketsWorkspacesAndDirectories:
     def test_the_name_of_a_workspace(self, scope: Construct, name: str) -> None:
         assert '"name": 1 to 48' in refusal(lambda: LabelingWorkspace(scope, "Workspace", name=name))
 
+    def test_no_workspace_is_called_as_the_path_of_data_roles(self, scope: Construct) -> None:
+        """Buckets would take its own functions for providers, and shut them out."""
+        text = refusal(lambda: LabelingWorkspace(scope, "Workspace", name="data"))
+        assert '"name": any but data, under which the data roles of all workspaces are' in text
+
     @pytest.mark.parametrize("name", ["aws-labels", "my-amazon", "cognitology", "x" * 44])
     def test_the_name_of_a_workspace_fits_cognitos_domain(self, scope: Construct, name: str) -> None:
         """Found out by the deploy only otherwise, after a quarter of an hour."""
