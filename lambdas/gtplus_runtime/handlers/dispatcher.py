@@ -17,8 +17,10 @@ Amazon EventBridge API Reference (entries fail one by one); "StartExecution" (a 
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from gtplus_runtime import aws
@@ -72,63 +74,46 @@ class _Record(NamedTuple):
         return [(self.key.pk, sk) for sk in needed]
 
 
+class _Failures:
+    """The records that have to come again, by their numbers."""
+
+    def __init__(self) -> None:
+        self.numbers: set[str] = set()
+
+    @contextmanager
+    def of(self, *numbers: str, **fields: str) -> Iterator[None]:
+        """Take an error for a failure of these records, and of no others."""
+        try:
+            yield
+        except Exception as error:
+            self.add(*numbers, error=type(error).__name__, **fields)
+
+    def add(self, *numbers: str, error: str, **fields: str) -> None:
+        """Let records come again."""
+        self.numbers.update(numbers)
+        log("record failed", **fields, error=error)
+
+
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Follow every record; report those that failed."""
-    table = store()
-    failed: set[str] = set()
-
-    def fail(records: Iterable[_Record], why: str) -> None:
-        for record in records:
-            failed.add(record.number)
-            log("record failed", batch=record.key.pk, error=why)
-
-    known: list[_Record] = []
+    table, failures = store(), _Failures()
+    records: list[_Record] = []
     needed: set[Place] = set()
     for told in event["Records"]:
-        try:
+        with failures.of(told["dynamodb"]["SequenceNumber"]):
             if record := _record(told):
                 needed.update(record.reads())
-                known.append(record)
-        except Exception as error:
-            failed.add(told["dynamodb"]["SequenceNumber"])
-            log("record failed", error=type(error).__name__)
-    try:
+                records.append(record)
+    with failures.of(*(record.number for record in records)):
         # All in one call, which comes after each of them was written.
         items = table.read(needed)
-    except Exception as error:
-        fail(known, type(error).__name__)
-    else:
-        woken: dict[str, list[_Record]] = {}
-        for record in known:
-            if record.woken:
-                woken.setdefault(record.key.pk, []).append(record)
-
-        def wake(records: list[_Record]) -> None:
-            key = records[0].key
-            try:
-                _wake(table, key, items.get((key.pk, HEAD)))
-            except Exception as error:
-                fail(records, type(error).__name__)
-
-        notices = []
-        for record in known:
-            try:
-                if notice := _notice(record, items):
-                    notices.append((record, notice))
-            except Exception as error:
-                fail([record], type(error).__name__)
-        # Side by side, since most of it is waiting for answers; each head once: what was read of it asks for no more.
+        # Side by side, since most of the time is waiting for answers.
         with ThreadPoolExecutor(aws.SIDE_BY_SIDE) as pool:
-            waking = pool.map(wake, woken.values())
-            refused = tell([notice for _, notice in notices], pool)
+            waking = pool.map(partial(_follow, table, items, failures), _by_head(records))
+            _tell(records, items, failures, pool)
             list(waking)
-        for place, (record, _) in enumerate(notices):
-            if place in refused:
-                fail([record], refused[place])
-            elif record.counted:
-                _count(record, items)
-    log("records followed", outcome=f"{len(event['Records']) - len(failed)} of {len(event['Records'])}")
-    return {"batchItemFailures": [{"itemIdentifier": number} for number in sorted(failed)]}
+    log("records followed", outcome=f"{len(event['Records']) - len(failures.numbers)} of {len(event['Records'])}")
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in sorted(failures.numbers)]}
 
 
 def _record(record: dict[str, Any]) -> _Record | None:
@@ -137,12 +122,37 @@ def _record(record: dict[str, Any]) -> _Record | None:
     return _Record(key, told["Keys"]["sk"]["S"], record["eventName"], told["SequenceNumber"]) if key else None
 
 
-def _notice(record: _Record, items: Mapping[Place, dict[str, Any]]) -> Notice | None:
-    if record.told is None:
-        return None
-    sk, to = record.told
-    item = items.get((record.key.pk, sk))
-    return None if item is None else notice_of(record.key, sk, item, to)
+def _by_head(records: Iterable[_Record]) -> list[list[_Record]]:
+    """The records of each head that may have to be followed: once, since what was read of it asks for no more."""
+    heads: dict[str, list[_Record]] = {}
+    for record in records:
+        if record.woken:
+            heads.setdefault(record.key.pk, []).append(record)
+    return list(heads.values())
+
+
+def _follow(table: Store, items: Mapping[Place, dict[str, Any]], failures: _Failures, records: list[_Record]) -> None:
+    key = records[0].key
+    with failures.of(*(record.number for record in records), batch=key.pk):
+        _wake(table, key, items.get((key.pk, HEAD)))
+
+
+def _tell(
+    records: Iterable[_Record], items: Mapping[Place, dict[str, Any]], failures: _Failures, pool: Executor
+) -> None:
+    notices: list[Notice] = []
+    told: list[_Record] = []
+    for record in records:
+        with failures.of(record.number, batch=record.key.pk):
+            if record.told is not None and (item := items.get((record.key.pk, record.told[0]))):
+                notices.append(notice_of(record.key, record.told[0], item, record.told[1]))
+                told.append(record)
+    refused = tell(notices, pool)
+    for place, record in enumerate(told):
+        if place in refused:
+            failures.add(record.number, error=refused[place], batch=record.key.pk)
+        elif record.counted:
+            _count(record, items)
 
 
 def _count(record: _Record, items: Mapping[Place, dict[str, Any]]) -> None:
