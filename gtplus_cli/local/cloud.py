@@ -81,6 +81,7 @@ class LocalCloud:
         keep: Whether stacks, tables, objects and functions outlive a stop. Without it, each start is an empty account.
         lambda_concurrency: How many Lambda invocations may run at once, as AWS limits an account; each takes a process
             of about 40 MB. The default is no limit.
+        wait_scale: How long a state machine waits, and pauses between retries, of the time that it says.
         region: The region of everything in it.
     """
 
@@ -92,6 +93,7 @@ class LocalCloud:
         port: int | None = None,
         keep: bool = False,
         lambda_concurrency: int | None = None,
+        wait_scale: float = 1,
         region: str = "us-east-1",
     ) -> None:
         self.state = Path(state).absolute()
@@ -100,6 +102,7 @@ class LocalCloud:
         self._port = port
         self._keep = keep
         self._lambda_concurrency = lambda_concurrency
+        self._wait_scale = wait_scale
         self._data = self.state / "cloud"
         self._log = self.state / "cloud.log"
         self._lock_file = self.state / "cloud.lock"
@@ -270,6 +273,7 @@ class LocalCloud:
             "MINISTACK_SSL_CERT": str(self.tools.certificate),
             "MINISTACK_SSL_KEY": str(self.tools.key),
             "MINISTACK_REGION": self.region,
+            "SFN_WAIT_SCALE": str(self._wait_scale),
             "GATEWAY_PORT": str(port),
             "MINISTACK_HOST": "localhost",
             "IOT_MTLS_ENABLED": "0",  # each of these two would open a port of its own

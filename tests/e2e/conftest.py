@@ -20,7 +20,7 @@ def tools() -> Toolchain:
 @pytest.fixture(scope="session")
 def deployed(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCloud, Deployment]]:
     """The example app in a local cloud, by the real CDK CLI."""
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), tools=tools) as cloud:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), tools=tools, wait_scale=0.1) as cloud:
         yield cloud, deploy(cloud, cwd=ROOT, context={"gtplus:localCloud": "true"})
 
 

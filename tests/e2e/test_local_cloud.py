@@ -288,11 +288,19 @@ class TestLife:
             LocalCloud(cloud.state, tools=cloud.tools).start()
         assert cloud.session().client("sts").get_caller_identity()
 
-    def test_two_side_by_side_do_not_meet(self, cloud: LocalCloud, tmp_path: Path) -> None:
-        with LocalCloud(tmp_path, tools=cloud.tools) as other:
+    def test_two_side_by_side_do_not_meet_and_each_waits_as_it_is_told(self, cloud: LocalCloud, tmp_path: Path) -> None:
+        with LocalCloud(tmp_path, tools=cloud.tools, wait_scale=0.001) as other:
             other.session().client("s3").create_bucket(Bucket="other")
             names = [bucket["Name"] for bucket in cloud.session().client("s3").list_buckets()["Buckets"]]
             assert "other" not in names
+            machines = other.session().client("stepfunctions")
+            machine = machines.create_state_machine(
+                name="waits",
+                definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": true}}}',
+                roleArn="arn:aws:iam::000000000000:role/any",
+            )["stateMachineArn"]
+            waits = machines.start_execution(stateMachineArn=machine)["executionArn"]
+            wait_until(lambda: machines.describe_execution(executionArn=waits)["status"] == "SUCCEEDED")
 
     def test_is_found_and_stopped_by_its_folder(self, tools: Toolchain, tmp_path: Path) -> None:
         started = LocalCloud(tmp_path, tools=tools).start()
