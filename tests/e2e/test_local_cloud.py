@@ -293,11 +293,13 @@ class TestLife:
             other.session().client("s3").create_bucket(Bucket="other")
             names = [bucket["Name"] for bucket in cloud.session().client("s3").list_buckets()["Buckets"]]
             assert "other" not in names
+            trust = '{"Statement": [{"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}}]}'
+            role = other.session().client("iam").create_role(RoleName="waits", AssumeRolePolicyDocument=trust)
             machines = other.session().client("stepfunctions")
             machine = machines.create_state_machine(
                 name="waits",
                 definition='{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": true}}}',
-                roleArn="arn:aws:iam::000000000000:role/any",
+                roleArn=role["Role"]["Arn"],
             )["stateMachineArn"]
             waits = machines.start_execution(stateMachineArn=machine)["executionArn"]
             wait_until(lambda: machines.describe_execution(executionArn=waits)["status"] == "SUCCEEDED")
