@@ -153,10 +153,18 @@ class Template:
         for logical_id, child in self.nested.items():
             child.parent = (self, self.resources[logical_id])
 
-    @property
+    @cached_property
     def macros(self) -> list[str]:
-        """The macros that change the template on its way, but for those that only add intrinsic functions."""
-        return [str(macro) for macro in _list(self.body.get("Transform", [])) if macro != "AWS::LanguageExtensions"]
+        """What changes the template, or a nested one, on its way; but for what only adds intrinsic functions."""
+        named = [str(macro) for macro in _list(self.body.get("Transform", [])) if macro != "AWS::LanguageExtensions"]
+        where = {"the template": self.body, **self._section("Resources")}
+        included = [
+            f"Fn::Transform in {name}"
+            for name, part in where.items()
+            if isinstance(part, Mapping)
+            and any("Fn::Transform" in keys for keys in (part, part.get("Properties") or ()))
+        ]
+        return [*named, *included, *(macro for child in self.nested.values() for macro in child.macros)]
 
     @cached_property
     def existing(self) -> list[Resource]:

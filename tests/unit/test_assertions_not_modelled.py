@@ -422,6 +422,14 @@ CORPUS: dict[str, tuple[Callable[[], object], str]] = {
         ),
         "AWS::Kinesis::ResourcePolicy",
     ),
+    "a file that is included in a resource": (
+        role_gets(template(role={"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": "s3://x/y"}}})),
+        "Fn::Transform in Reader",
+    ),
+    "a file that is included in the template": (
+        role_gets({**template(), "Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": "s3://x/y"}}}),
+        "Fn::Transform in the template",
+    ),
     "an action that AWS answers to everybody": (
         ask(template(), lambda access: access.of("Reader"), "sts:GetCallerIdentity"),
         "without asking any policy",
