@@ -70,13 +70,20 @@ class Links:
 
     def of(self, object: str) -> str | None:
         """A link that can be followed now; None for an object that is no file in S3."""
+        return self._both(object)[0]
+
+    def of_label(self, object: str) -> str | None:
+        """The same to the file that the object's label is: a mask, a sequence file; None where it is none."""
+        return self._both(object)[1]
+
+    def _both(self, object: str) -> tuple[str | None, str | None]:
         if time.monotonic() - self._since > _FRESH_SECONDS:
             self._take(self._fetch())
-        return self._links.get(object)
+        return self._links.get(object, (None, None))
 
     def _take(self, objects: list[dict[str, Any]]) -> None:
         self._since = time.monotonic()
-        self._links = {entry["object"]: entry["url"] for entry in objects if entry.get("url")}
+        self._links = {entry["object"]: (entry.get("url"), entry.get("labelUrl")) for entry in objects}
 
 
 def kept_for(batch: str, seed: str) -> Kept:
@@ -171,13 +178,20 @@ def _show(entry: dict[str, Any], number: int, total: int, links: Links, out: Con
     out.print(f"\n[bold]{number} of {total}[/bold]  {object}  →  [bold]{name}[/bold]{sure}", soft_wrap=True)
     if url := links.of(entry["object"]):
         out.print(f"[link={url}]open the object[/link]")
+    if url := links.of_label(entry["object"]):
+        out.print(f"[link={url}]open its label[/link]")
 
 
 def _open(entry: dict[str, Any], links: Links, out: Console) -> None:
-    url = links.of(entry["object"])
-    if url is None:
+    urls = [url for url in (links.of(entry["object"]), links.of_label(entry["object"])) if url is not None]
+    if not urls:
         out.print("there is nothing to open: the object is the text above")
-    elif not url.startswith(("https://", "http://")) or typer.launch(url) != 0:
+    for url in urls:
+        _launch(url, out)
+
+
+def _launch(url: str, out: Console) -> None:
+    if not url.startswith(("https://", "http://")) or typer.launch(url) != 0:
         out.print(f"it cannot be opened from here; its link: {safe(url)}", soft_wrap=True)
 
 

@@ -91,7 +91,7 @@ ROUTES = (
         "GET",
         _BATCH + "/sample",
         _REVIEWER,
-        "The sample of this round, with links to its objects.",
+        "The sample of this round, with links to its objects, and to labels that are files.",
     ),
     Route(
         "batch.review",

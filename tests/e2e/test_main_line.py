@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.httpsession import URLLib3Session
 
 from gtplus_runtime.problems import Refused
 from gtplus_runtime.store import Key
@@ -172,6 +174,12 @@ def test_masks_are_delivered_where_they_are_there_and_as_they_were_accepted(worl
     world.put(f"{output}2.manifest", labels, who="data")
     world.report(batch, "Ready for review", manifest=f"{output}2.manifest")
     world.handled(batch, 8)
+    drawn = world.call("reviewer", "batch.sample", batch)["objects"]
+    assert {entry["object"] for entry in drawn} == masks.keys()
+    followed = URLLib3Session(verify=str(world.cloud.tools.authority)).send(
+        AWSRequest(method="GET", url=drawn[0]["labelUrl"]).prepare()
+    )
+    assert (followed.status_code, followed.content) == (200, b"a mask")
     world.call("reviewer", "batch.accept", batch)
     world.reached(batch, 10, "Ready for delivery")
     world.put(last, "another", who="data")

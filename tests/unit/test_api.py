@@ -509,6 +509,18 @@ def test_a_sample_is_shown_with_links_while_it_can_be_reviewed(world: World) -> 
         assert world.call(f"GET /review/{BATCH}/sample")[1]["refused"] == "there is nothing to review now"
 
 
+def test_a_label_that_is_a_file_of_the_batch_s_output_has_a_link_and_no_other_file_has(world: World) -> None:
+    """The provider wrote the label: it cannot have a reviewer read what is not the batch's."""
+    world.created()
+    uri, output = "s3://data/labels/digits/gtplus/round-1/sample.jsonl", "s3://data/labels/digits/"
+    values = [f"{output}masks/1.png", f"{output}gtplus/inventory.jsonl", "s3://data/labels/other/1.png", "s3://x/1", 7]
+    world.s3.files[uri] = [{"object": f"s3://data/raw/{n}", "label": value} for n, value in enumerate(values)]
+    sample = {"uri": uri, "round": 1, "seed": "s", "method": "simple random"}
+    world.put("Ready for review", sample=sample, labels={"problems": []}, manifest="m")
+    objects = world.call(f"GET /review/{BATCH}/sample")[1]["objects"]
+    assert [entry["labelUrl"] for entry in objects] == [f"https://signed/{values[0]}", None, None, None, None]
+
+
 def test_a_history_is_every_event_with_who_did_it(world: World) -> None:
     world.created()
     world.call(f"POST /request/{BATCH}/pause", {"reason": "holidays"})

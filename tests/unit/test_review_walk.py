@@ -139,6 +139,12 @@ def test_an_object_is_opened_at_a_key_or_each_as_it_comes(tmp_path: Path, press:
     assert opened == ["https://signed/0", "https://signed/1", "https://signed/2"]
 
 
+def test_a_label_that_is_a_file_is_opened_with_its_object(tmp_path: Path, press: Press, opened: list[str]) -> None:
+    press("oc")
+    go(tmp_path / "kept", sample=[{**SAMPLE[0], "labelUrl": "https://signed/mask"}])
+    assert opened == ["https://signed/0", "https://signed/mask"]
+
+
 def test_only_a_link_of_the_web_is_handed_to_the_desktop(tmp_path: Path, press: Press, opened: list[str]) -> None:
     press("occ")
     sample = [{**SAMPLE[0], "url": "file:///etc/passwd"}, {**SAMPLE[1], "url": None}]

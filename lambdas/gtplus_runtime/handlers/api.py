@@ -257,8 +257,15 @@ def _sample(call: Call) -> dict[str, Any]:
             [Problem("status", "must be Ready for review, with its sample drawn", head["status"], "try again later")],
         )
     objects = call.objects(call.place())
+    output = head["form"]["output"]
+
+    def link(uri: Any, folder: str, ours: str | None = None) -> str | None:
+        is_file = isinstance(uri, str) and uri.startswith(folder) and not (ours and uri.startswith(ours))
+        return objects.presign(uri) if is_file else None
+
     entries = [
-        {**entry, "url": objects.presign(entry["object"]) if entry["object"].startswith("s3://") else None}
+        # A label may be a file of its own, where the provider writes; ours are nobody's label.
+        {**entry, "url": link(entry["object"], "s3://"), "labelUrl": link(entry["label"], output, f"{output}{OURS}")}
         for entry in objects.lines(sample["uri"])
     ]
     drawn = {"round": head["round"], "seed": sample["seed"], "method": sample["method"], "objects": entries}
