@@ -56,7 +56,8 @@ class LabelingProject(Construct):
             bound on the error rate of the batch follows from a random sample alone. Default: `random`.
         max_error_rate: the share of wrong objects in the sample above which to reject is proposed. Default: 0.05.
         max_rounds: rounds of labeling before a person decides on another. Default: 3.
-        separation_of_duties: whether who requested or labeled a batch is refused to accept it. Default: True.
+        separation_of_duties: whether who requested or labeled a batch is refused to accept it; synth warns where not.
+            Default: True.
         service_levels: how long a batch may stay in a status before whoever it waits for is reminded, by status; None
             for as long as it likes. A pause stops the clock. Default, for each one left out: 1 day for *Data transfer
             in progress*, 2 for *Data received*, *Review complete*, *Rejected* and *Ready for delivery*, 3 for *Request
@@ -159,6 +160,11 @@ class LabelingProject(Construct):
             value=Stack.of(self).to_json_string(place),
             description=f"The place of the labeling project {self.project_id}",
         )
+        if not separation_of_duties:
+            Annotations.of(self).add_warning_v2(
+                "gtplus:NoSeparationOfDuties",
+                f"separation_of_duties is off: who requested or labeled a batch of {self.project_id} may accept it.",
+            )
         if chosen.notice is not None:
             Annotations.of(self).add_warning_v2(*chosen.notice)
 

@@ -137,6 +137,17 @@ def test_a_provider_of_ones_own_needs_a_name_limits_and_a_trust() -> None:
     assert not [line for line in scene.warnings() if "GroundTruthPlusEnded" in line]
 
 
+def test_a_project_whose_requester_may_accept_says_so() -> None:
+    apart, alone = Scene(), Scene()
+    apart.project(InHouse())
+    alone.project(InHouse(), separation_of_duties=False)
+    assert not [line for line in apart.warnings() if "gtplus:NoSeparationOfDuties" in line]
+    (warning,) = [line for line in alone.warnings() if "gtplus:NoSeparationOfDuties" in line]
+    assert "who requested or labeled a batch of streets may accept it" in warning
+    settings = [place(scene)["settings"]["separationOfDuties"] for scene in (apart, alone)]  # type: ignore[index]
+    assert settings == [True, False]
+
+
 def test_the_default_warns_with_a_stable_id_that_the_service_has_ended() -> None:
     scene = Scene()
     scene.project()
