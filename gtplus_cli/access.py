@@ -127,7 +127,7 @@ class AccessControl:
             buckets=[self._bucket(grant, revoked, in_app) for grant in self.place.grants],
             sessions_before=revoked_sessions(document),
         )
-        access.drift += trust_drift(trust, self._trust)
+        access.drift += trust_drift(trust, self._trust, self.place.data_role_arn.split(":")[4])
         access.drift += role_drift
         for bucket in access.buckets:
             name = bucket.grant.bucket

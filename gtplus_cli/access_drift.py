@@ -112,8 +112,16 @@ def revoked_in_app(document: Mapping[str, Any]) -> list[str]:
     return sorted(buckets)
 
 
-def trust_drift(document: Mapping[str, Any], declared: Mapping[str, Any]) -> list[str]:
-    """Where a trust policy and what the app declares differ: by principals, and by the keys of conditions."""
+def trust_drift(document: Mapping[str, Any], declared: Mapping[str, Any], account: str) -> list[str]:
+    """Where a trust policy and what the app declares differ: by principals, the keys of conditions, and actions.
+
+    Of the values of conditions the account alone is known; an external id is no one else's.
+
+    Args:
+        document: the trust policy.
+        declared: the principals, and the keys of conditions.
+        account: of the role, for which a service may act.
+    """
     found = {
         (principal, _canonical({o: sorted(keys) for o, keys in statement.get("Condition", {}).items()}))
         for statement in _of_effect([document], "Allow")
@@ -124,7 +132,17 @@ def trust_drift(document: Mapping[str, Any], declared: Mapping[str, Any]) -> lis
     def text(one: tuple[str, str]) -> str:
         return one[0] + (f" if {one[1]}" if one[1] else "")
 
+    beside = []
+    for statement in _of_effect([document], "Allow"):
+        who = ", ".join(trusted(statement))
+        for keys in statement.get("Condition", {}).values():
+            accounts = many(keys.get("aws:SourceAccount", account))
+            if accounts != [account]:
+                beside.append(f"the role trusts {who} for {', '.join(accounts)}, not for {account} alone")
+        actions = [each for each in many(statement.get("Action", "all but a few")) if each != "sts:AssumeRole"]
+        beside += [f"the role lets {who} {action}, which the app does not declare" for action in actions]
     return [
+        *beside,
         *(f"the role trusts {text(each)}, which the app does not declare" for each in sorted(found - wanted)),
         *(f"the role does not trust {text(each)}, which the app declares" for each in sorted(wanted - found)),
     ]

@@ -209,10 +209,14 @@ def test_a_trust_is_compared_by_principals_and_keys(world: World) -> None:
         "principals": [said["Principal"]["Service"]],
         "conditions": {"StringEqualsIfExists": ["aws:SourceAccount"]},
     }
-    assert trust_drift(trust, declared) == []
+    assert trust_drift(trust, declared, ACCOUNT) == []
     for other, words in (
+        ({**said, "Condition": {"StringEqualsIfExists": {"aws:SourceAccount": "999999999999"}}}, "for 999999999999"),
+        ({**said, "Condition": {"StringEqualsIfExists": {"aws:SourceAccount": [ACCOUNT, "9"]}}}, "for 111111111111, 9"),
+        ({**said, "Action": ["sts:AssumeRole", "sts:TagSession"]}, "sts:TagSession"),
+        ({**said, "Action": "sts:*"}, "sts:*"),
         ({**said, "Condition": {}}, "the role trusts"),
         ({**said, "Principal": "*"}, "the role trusts *"),
         ({**said, "Effect": "Deny"}, "the role does not trust"),
     ):
-        assert any(words in line for line in trust_drift({"Statement": [other]}, declared)), other
+        assert any(words in line for line in trust_drift({"Statement": [other]}, declared, ACCOUNT)), other
