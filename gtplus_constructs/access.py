@@ -257,8 +257,9 @@ class DataAccessRole(Construct):
     ) -> "DataAccessRole":
         """A role that exists already, and that this app does not change.
 
-        Synth warns with the policies that it must have, and writes the buckets' guards; `gtplus access show` compares
-        the role with them in the account.
+        Synth warns with the policies that it must have, and writes the buckets' guards; every LabelingBucket of the app
+        denies it what its grants do not name, whatever its own policies allow, so bring none that people or tools use
+        too. `gtplus access show` compares the role with all that in the account.
 
         Args:
             scope: the parent.
