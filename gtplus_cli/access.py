@@ -29,6 +29,8 @@ from gtplus_runtime.revocation import (
 DATA_POLICY = "Data"
 """The inline policy that the construct writes the grants to."""
 
+_NOT_YOURS = ("AccessDenied", "MethodNotAllowed")
+
 
 @dataclass
 class BucketAccess:
@@ -215,7 +217,7 @@ class AccessControl:
             code = error.response["Error"]["Code"]
             if code == "NoSuchBucketPolicy":
                 return {"Version": "2012-10-17", "Statement": []}
-            if code in ("AccessDenied", "MethodNotAllowed"):
+            if code in _NOT_YOURS:
                 return None
             raise
 
@@ -223,17 +225,27 @@ class AccessControl:
         arn = f"arn:{self._partition}:s3:::{bucket}"
         statement = bucket_statement(self.place.data_role_arn, arn)
         document = self._bucket_policy(bucket)
-        if document is None:
+        others = [] if document is None else [s for s in document["Statement"] if s.get("Sid") != statement["Sid"]]
+        wanted = [*others, statement] if deny else others
+        if document is None or not self._write_bucket_policy(bucket, document, wanted):
             verb = "add" if deny else "take out"
             return f"the policy of {bucket} is not yours to change; ask its owner to {verb}: {json.dumps(statement)}"
-        others = [s for s in document["Statement"] if s.get("Sid") != statement["Sid"]]
-        wanted = [*others, statement] if deny else others
-        if wanted != document["Statement"]:
-            if wanted:
-                self._s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**document, "Statement": wanted}))
+        return f"the policy of {bucket} {'denies the role too' if deny else 'no longer denies the role'}"
+
+    def _write_bucket_policy(self, bucket: str, document: dict[str, Any], statements: list[dict[str, Any]]) -> bool:
+        """Write it if it is not so already; False where the caller may not."""
+        if statements == document["Statement"]:
+            return True
+        try:
+            if statements:
+                self._s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**document, "Statement": statements}))
             else:
                 self._s3.delete_bucket_policy(Bucket=bucket)
-        return f"the policy of {bucket} {'denies the role too' if deny else 'no longer denies the role'}"
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOT_YOURS:
+                raise
+            return False
+        return True
 
     def _of_role(self) -> tuple[list[str], list[str]]:
         """The buckets that the app revokes in the role's policies, and where these are not as the app declares."""
