@@ -278,6 +278,12 @@ WORDS = [
     Fault("a bucket's policy is of an old version", _VERSION, old_version("the bucket")),
     Fault("a queue's policy is of an old version", _VERSION, old_version("the queue")),
     Fault("a key's policy has no version", _VERSION, drop("the workspace's key", "KeyPolicy.Version")),
+    Fault(
+        "a statement of a role says nothing of its effect",
+        "each role is allowed these actions and no other",
+        rewrite("the data role", '"Read0"', Effect=None),
+    ),
+    Fault("a guard says nothing of its effect", _SAYS, rewrite(_VENDORS, '"Sid": "Read', Effect=None)),
     # ---- trust, and who is let in
     Fault(
         "a schedule of nobody becomes the schedule's role",

@@ -1,8 +1,10 @@
 """What a promise is: a check of a world, called by what it says."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeAlias
 
+from gtplus_constructs.assertions import NotModelled
 from tests.access.world import World
 
 Check: TypeAlias = Callable[[World], None]
@@ -15,8 +17,21 @@ class Promises(dict[str, Check]):
         """Add a function whose name, read aloud, is the promise."""
         name = check.__name__.replace("_", " ")
         assert name not in self, name
-        self[name] = check
+        self[name] = named(name, check)
         return check
+
+
+def named(name: str, check: Check) -> Check:
+    """The check, which breaks by its name where the template lacks what it looks at, or cannot be judged."""
+
+    @wraps(check)
+    def kept(world: World) -> None:
+        try:
+            check(world)
+        except (LookupError, TypeError, ValueError, AttributeError, NotModelled) as error:
+            raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
+
+    return kept
 
 
 def each_has(found: dict[str, Any], **options: Any) -> None:

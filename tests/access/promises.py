@@ -1,9 +1,7 @@
 """All promises, by name: those of the modules beside, those of a revocation, and every section of the specification."""
 
-from functools import partial
-
 from tests.access import promises_engine, promises_people, promises_roles, promises_storage, promises_template
-from tests.access.promise import Check, Promises
+from tests.access.promise import Check, Promises, named
 from tests.access.specification import QUESTIONS, SECTIONS, ask
 from tests.access.world import World
 
@@ -55,12 +53,17 @@ def _doors(world: World, kind: str) -> list[tuple[str, str | None]]:
     ]
 
 
+def _asked(section: str) -> Check:
+    questions = [question for question in QUESTIONS if question.section == section]
+    return lambda world: ask(questions, world)
+
+
 PROMISES: dict[str, Check] = {
     **promises_roles.PROMISES,
     **promises_storage.PROMISES,
     **promises_engine.PROMISES,
     **promises_people.PROMISES,
     **promises_template.PROMISES,
-    **{section: partial(ask, [q for q in QUESTIONS if q.section == section]) for section in SECTIONS},
+    **{section: named(section, _asked(section)) for section in SECTIONS},
 }
 """What holds whether projects are revoked or not."""
