@@ -217,6 +217,12 @@ WORDS = [
         )(world),
         revoked=True,
     ),
+    Fault(
+        "a revocation is of every bucket",
+        "a role is denied our own files and what is revoked and nothing else",
+        rewrite("the data role", '"Revoked0"', Resource=ref("the bucket", "*")),
+        revoked=True,
+    ),
     # ---- a role's own policies
     Fault(
         "the vendor cannot read its labels",
