@@ -53,7 +53,7 @@ class Watcher:
         at = self._streams.get_shard_iterator(
             StreamArn=self._arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
-        while not self._over.wait(0.05):
+        while not self._over.wait(0.1):
             answer = self._streams.get_records(ShardIterator=at)
             at = answer["NextShardIterator"]
             keys = [record["dynamodb"]["Keys"] for record in answer["Records"]]
