@@ -15,7 +15,7 @@ test: lint
 	@$(MAKE) --no-print-directory -j2 types tests
 
 tests: .venv/.test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ from gtplus_runtime.lifecycle import BATCH
 from tests.e2e.watcher import Watcher
 from tests.e2e.world import MAIN_LINE, REWORK, World
 
-pytestmark = pytest.mark.xdist_group("load")
+pytestmark = pytest.mark.xdist_group("batches")
 
 BATCHES = int(os.environ.get("GTPLUS_LOAD", "50"))
 TOGETHER = 6
