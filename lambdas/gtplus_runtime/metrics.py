@@ -36,13 +36,12 @@ def count_completed(key: Key, round: int, before: Mapping[str, int], after: Mapp
         _write(key, {"LabelsCompleted": grown, "ObjectsCompleted": grown if round == 1 else 0})
 
 
-def count_change(key: Key, event: Mapping[str, Any], before: Mapping[str, Any] | None, total: int) -> None:
+def count_change(key: Key, event: Mapping[str, Any], total: int) -> None:
     """Write what a status change of a batch means: its objects, a decision, a rework round, and the time before it.
 
     Args:
         key: the batch.
         event: the change.
-        before: the event before it, if there is one.
         total: objects of the batch.
     """
     counts: dict[str, int] = {}
@@ -55,9 +54,10 @@ def count_change(key: Key, event: Mapping[str, Any], before: Mapping[str, Any] |
             counts = {"ReworkRounds": 1}
     if counts:
         _write(key, counts)
-    if before is not None:
-        seconds = datetime.fromisoformat(event["at"]) - datetime.fromisoformat(before["at"])
-        _write(key, {SECONDS_IN_STATUS: max(round(seconds.total_seconds()), 0)}, status=before["status"])
+    # An event that an earlier release wrote does not tell it.
+    if "beforeSince" in event:
+        seconds = datetime.fromisoformat(event["at"]) - datetime.fromisoformat(event["beforeSince"])
+        _write(key, {SECONDS_IN_STATUS: max(round(seconds.total_seconds()), 0)}, status=event["before"])
 
 
 def _write(key: Key, values: Mapping[str, int], status: str | None = None) -> None:

@@ -484,6 +484,8 @@ class Store:
         changed: dict[str, Any] = {} if head else {k: v for k, v in after.items() if k not in ("pk", "sk")}
         items: list[dict[str, Any]] = []
         for event in events:
+            # Since when the status before it lasted.
+            since = after.get("since")
             changes = evolve(after if event.seq > 1 else None, event)
             entries = {name: changes.pop(name) for name in ("facts", "objects")}
             changed |= changes
@@ -493,7 +495,7 @@ class Store:
                 # A map that is there already is changed entry by entry: a handler may be writing beside.
                 changed |= {f"{name}.{k}": v for k, v in values.items()} if head else {name: after[name]}
             item = {"pk": key.pk, "sk": event_sk(event.seq), **event._asdict(), "actor": event.actor._asdict()}
-            items.append({"Put": self._put_once(item | {"data": dict(event.data)})})
+            items.append({"Put": self._put_once(item | {"data": dict(event.data), "beforeSince": since})})
         after = {name: value for name, value in after.items() if value is not None}
         update = _Update(self._table, key.pk, changed)
         if head is None:

@@ -7,17 +7,18 @@ Sources: "PutEvents" of the Amazon EventBridge API Reference, "PublishBatch" of 
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
 from gtplus_runtime import aws, outbound
 from gtplus_runtime.store import BUS, EVENT, TOPIC, Key
 
 TOGETHER = 10
-"""Entries in a call."""
+"""Notices told together."""
+
+
+_Entry = tuple[int, dict[str, Any]]
 
 
 class Notice(NamedTuple):
@@ -61,54 +62,30 @@ def notice_of(key: Key, sk: str, item: Mapping[str, Any], to: str) -> Notice:
     return Notice(None if to == TOPIC else entry, () if to == BUS else tuple((topic, mail) for topic in topics))
 
 
-def tell(notices: Sequence[Notice], pool: Executor) -> dict[int, str]:
-    """Tell them all.
-
-    Args:
-        notices: what is told.
-        pool: makes the calls side by side.
+def tell(notices: Sequence[Notice]) -> dict[int, str]:
+    """Tell some of them: no more than a call takes.
 
     Returns:
-        Why, for the position of each that was not told to everybody: it has to be told again. People are told only
-        what the bus has taken, so a refusal there makes no second mail.
+        Why, for the place of each that was not told to everybody: it has to be told again. People are told only what
+        the bus has taken, so a refusal there makes no second mail.
     """
-    refused: dict[int, str] = {}
-
-    def send(calls: Iterable[_Call]) -> None:
-        for failed in pool.map(_Call.send, calls):
-            refused.update(failed)
-
-    send(_calls(((place, each.entry) for place, each in enumerate(notices) if each.entry), _put))
-    mails: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    refused = _send([(place, each.entry) for place, each in enumerate(notices) if each.entry is not None], _put)
+    mails: dict[str, list[_Entry]] = {}
     for place, notice in enumerate(notices):
         if place not in refused:
             for topic, mail in notice.messages:
                 mails.setdefault(topic, []).append((place, mail))
-    send(call for topic, some in mails.items() for call in _calls(some, partial(_publish, topic)))
+    for topic, some in mails.items():
+        refused |= _send(some, partial(_publish, topic))
     return refused
 
 
-class _Call(NamedTuple):
-    """Entries that go out together, each of the notice at its place."""
-
-    entries: tuple[tuple[int, dict[str, Any]], ...]
-    make: Callable[[list[dict[str, Any]]], dict[int, str]]
-
-    def send(self) -> dict[int, str]:
-        """Why, for the place of each that was refused."""
-        try:
-            refused = self.make([entry for _, entry in self.entries])
-        except Exception as error:
-            return {place: type(error).__name__ for place, _ in self.entries}
-        return {self.entries[number][0]: why for number, why in refused.items()}
-
-
-def _calls(
-    entries: Iterable[tuple[int, dict[str, Any]]], make: Callable[[list[dict[str, Any]]], dict[int, str]]
-) -> Iterator[_Call]:
-    left = iter(entries)
-    while some := tuple(islice(left, TOGETHER)):
-        yield _Call(some, make)
+def _send(entries: Sequence[_Entry], call: Callable[[list[dict[str, Any]]], dict[int, str]]) -> dict[int, str]:
+    try:
+        refused = call([entry for _, entry in entries]) if entries else {}
+    except Exception as error:
+        return {place: type(error).__name__ for place, _ in entries}
+    return {entries[number][0]: why for number, why in refused.items()}
 
 
 def _put(entries: list[dict[str, Any]]) -> dict[int, str]:

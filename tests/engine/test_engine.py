@@ -289,6 +289,7 @@ class Engine(RuleBasedStateMachine):
         assert model.legal_step(before["status"], event["status"], event["actor"]["duty"], paused_from), event
         reworked = event["status"] == "Sent for rework" and before["status"] == "Rejected"
         assert event["round"] == before["round"] + reworked
+        assert event["beforeSince"] == before["at"]
 
     # the end
 

@@ -176,7 +176,6 @@ def test_many_events_take_few_calls_and_only_what_is_refused_comes_again(outside
     assert failed == {"batchItemFailures": [{"itemIdentifier": "17"}]}
     everybody = [f"topic batch b{n:02} of project p: Ready for review" for n in range(25)]
     assert sorted(outside.told) == [ON_BUS] * 25 + [mail for mail in everybody if mail != refused]
-    assert outside.told[:25] == [ON_BUS] * 25, "people are told what the bus has taken"
     assert len(outside.calls) == 6
 
 
@@ -199,11 +198,12 @@ def test_an_item_of_neither_a_project_nor_a_batch_is_let_go(outside: Outside) ->
 
 def test_however_many_records_there_are_the_table_is_read_once_and_a_head_is_followed_once(outside: Outside) -> None:
     head = {"open": "open", "generation": 1, "parkedGeneration": 1, "seq": 5, "handled": 4, "token": "t"}
-    told = [("HEAD", "MODIFY"), ("EVENT#00000005", "INSERT"), ("HEAD", "MODIFY"), ("EVENT#x", "INSERT")]
+    told = [("HEAD", "MODIFY"), ("EVENT#00000005", "INSERT"), ("HEAD", "MODIFY")]
     records = [
         {"eventName": what, "dynamodb": {"Keys": {"pk": {"S": KEY.pk}, "sk": {"S": sk}}, "SequenceNumber": str(n)}}
         for n, (sk, what) in enumerate(told)
     ]
+    records.append({"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"N": "1"}}, "SequenceNumber": "3"}})
     Table.reads = 0
     with patch.dict(ITEMS, {(KEY.pk, "HEAD"): {**head, "status": "Ready for review", "objects": {}}}):
         failed = dispatcher.handler({"Records": records}, None)["batchItemFailures"]

@@ -31,10 +31,12 @@ class Table:
 
     def read(self, places: Iterable[Place]) -> dict[Place, dict[str, Any]]:
         every: dict[Place, dict[str, Any]] = {(KEY.pk, "HEAD"): {"objects": {"total": 40}}}
+        event: dict[str, Any] = {}
         for seq, (status, round, seconds) in enumerate(WAY, 1):
             at = f"2026-11-25T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.000000Z"
             actor = {"id": "x", "name": "x", "duty": "report"}
-            event = {"seq": seq, "status": status, "before": None, "round": round, "at": at, "actor": actor}
+            before = {"before": event["status"], "beforeSince": event["at"]} if event else {"before": ""}
+            event = {"seq": seq, "status": status, "round": round, "at": at, "actor": actor, **before}
             every[KEY.pk, f"EVENT#{seq:08}"] = event
         return {place: every[place] for place in places if place in every}
 

@@ -18,9 +18,10 @@ Amazon EventBridge API Reference (entries fail one by one); "StartExecution" (a 
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from gtplus_runtime import aws
@@ -29,8 +30,8 @@ from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.log import log
 from gtplus_runtime.metrics import count_change
 from gtplus_runtime.protocol import Following, execution_name, what_to_do
-from gtplus_runtime.store import EVENT, EVERYBODY, HEAD, REMINDER, RETELL, Key, Place, Store, event_sk
-from gtplus_runtime.telling import Notice, notice_of, tell
+from gtplus_runtime.store import EVENT, EVERYBODY, HEAD, REMINDER, RETELL, Key, Place, Store
+from gtplus_runtime.telling import TOGETHER, Notice, notice_of, tell
 
 
 class _Record(NamedTuple):
@@ -61,16 +62,10 @@ class _Record(NamedTuple):
         """Whether it is a status change of a batch that is told for the first time."""
         return self.told == (self.sk, EVERYBODY) and self.sk.startswith(EVENT) and self.key.batch is not None
 
-    @property
-    def sequence(self) -> int:
-        """The number of the event that was written."""
-        return int(self.sk.removeprefix(EVENT))
-
     def reads(self) -> list[Place]:
         """The items that it takes to follow it."""
         needed = [HEAD] if self.woken or self.counted else []
         needed += [self.told[0]] if self.told else []
-        needed += [event_sk(self.sequence - 1)] if self.counted and self.sequence > 1 else []
         return [(self.key.pk, sk) for sk in needed]
 
 
@@ -109,8 +104,10 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         items = table.read(needed)
         # Side by side, since most of the time is waiting for answers.
         with ThreadPoolExecutor(aws.SIDE_BY_SIDE) as pool:
+            telling = pool.map(partial(_tell, items, failures), _together(_notices(records, items, failures)))
             waking = pool.map(partial(_follow, table, items, failures), _by_head(records))
-            _tell(records, items, failures, pool)
+            # An error that was not taken for a failure fails the call, and all of it comes again.
+            list(telling)
             list(waking)
     log("records followed", outcome=f"{len(event['Records']) - len(failures.numbers)} of {len(event['Records'])}")
     return {"batchItemFailures": [{"itemIdentifier": number} for number in sorted(failures.numbers)]}
@@ -137,18 +134,25 @@ def _follow(table: Store, items: Mapping[Place, dict[str, Any]], failures: _Fail
         _wake(table, key, items.get((key.pk, HEAD)))
 
 
-def _tell(
-    records: Iterable[_Record], items: Mapping[Place, dict[str, Any]], failures: _Failures, pool: Executor
-) -> None:
-    notices: list[Notice] = []
-    told: list[_Record] = []
+_Told = tuple[_Record, Notice]
+
+
+def _notices(records: Iterable[_Record], items: Mapping[Place, dict[str, Any]], failures: _Failures) -> Iterator[_Told]:
     for record in records:
         with failures.of(record.number, batch=record.key.pk):
             if record.told is not None and (item := items.get((record.key.pk, record.told[0]))):
-                notices.append(notice_of(record.key, record.told[0], item, record.told[1]))
-                told.append(record)
-    refused = tell(notices, pool)
-    for place, record in enumerate(told):
+                yield record, notice_of(record.key, record.told[0], item, record.told[1])
+
+
+def _together(told: Iterable[_Told]) -> Iterator[list[_Told]]:
+    left = iter(told)
+    while some := list(islice(left, TOGETHER)):
+        yield some
+
+
+def _tell(items: Mapping[Place, dict[str, Any]], failures: _Failures, told: list[_Told]) -> None:
+    refused = tell([notice for _, notice in told])
+    for place, (record, _) in enumerate(told):
         if place in refused:
             failures.add(record.number, error=refused[place], batch=record.key.pk)
         elif record.counted:
@@ -158,8 +162,7 @@ def _tell(
 def _count(record: _Record, items: Mapping[Place, dict[str, Any]]) -> None:
     pk = record.key.pk
     try:
-        before = items.get((pk, event_sk(record.sequence - 1)))
-        count_change(record.key, items[pk, record.sk], before, items[pk, HEAD]["objects"].get("total", 0))
+        count_change(record.key, items[pk, record.sk], items[pk, HEAD]["objects"].get("total", 0))
     except Exception as error:
         # Not told again for that: the exact numbers follow from the table at any time.
         log("change not counted", batch=pk, error=type(error).__name__)
