@@ -191,7 +191,8 @@ def _clock(head: Head, event: Event) -> dict[str, Any]:
         return {"pausedFrom": event.before, "spent": head.get("spent", 0) + max(round(ran.total_seconds()), 0)}
     if event.status == head.get("pausedFrom"):
         return {"pausedFrom": None}
-    return {name: None for name in ("pausedFrom", "spent", "reminders") if name in head}
+    # Whether they are there or not: a reminder may be written while this is decided.
+    return dict.fromkeys(("pausedFrom", "spent", "reminders"))
 
 
 def _request_first() -> Problem:

@@ -21,7 +21,7 @@ def try_delivery(batch: Batch) -> bool:
     """
     uri = batch.delivery
     if batch.objects.find(uri) is None:
-        batch.note(delivery={"manifest": uri, "waitsFor": "the provider to write it"})
+        batch.note_here(delivery={"manifest": uri, "waitsFor": "the provider to write it"})
         return False
     sources = batch.sources()
     delivered = Coverage(batch.objects.chunks(uri), batch.attribute, sources)
@@ -38,7 +38,7 @@ def try_delivery(batch: Batch) -> bool:
         problems.append("files of labels that were changed after the acceptance: restore their versions")
     delivery = {"manifest": uri, "sha256": delivered.sha256, "files": files["files"], "problems": problems}
     if problems:
-        batch.note(delivery=delivery)
+        batch.note_here(delivery=delivery)
         return False
     counts = {"completed": len(delivered.labeled), "failed": delivered.failed}
     batch.advance(BatchStatus.DATA_DELIVERED, delivery=delivery, objects=counts)

@@ -128,6 +128,11 @@ class Batch:
         self.store.note(self.key, self.generation, facts, objects)
         self.head["facts"].update(facts)
 
+    def note_here(self, **facts: Any) -> None:
+        """Keep facts that hold in this status alone: on the head, if nothing has happened since the event handled."""
+        self.store.note(self.key, self.generation, facts, seq=self.seq)
+        self.head["facts"].update(facts)
+
     def advance(self, status: BatchStatus, **data: Any) -> None:
         """Cause the next status, if nothing has happened since the event that is handled."""
         # Where the head has moved on, this is superseded; so its correlation is that of the event handled.

@@ -19,6 +19,11 @@ STALL_SECONDS = 1.5 * HANDLER_TIMEOUT_SECONDS * HANDLER_ATTEMPTS
 """Without progress for longer than a handler takes with all its retries, an execution is taken for lost."""
 
 
+UNSEEN_SECONDS = 60.0
+"""How long an execution that has begun may not be seen yet: what Step Functions tells of executions is eventually
+consistent ("DescribeExecution" of the AWS Step Functions API Reference)."""
+
+
 class Following(Enum):
     """What the table's state asks for."""
 
@@ -88,10 +93,12 @@ def what_to_repair(
     """
     if not head.get("open"):
         return Repair.NOTHING
-    if execution is None:
-        return Repair.NUDGE
     parked = head.get("parkedGeneration") == head["generation"]
     pending = head["seq"] > head["handled"]
+    if execution is None:
+        # It has not begun; or it was deleted, with its machine: then no token wakes it, and its name may still be held.
+        gone = min(idle_seconds, since_rebuilt) > (UNSEEN_SECONDS if parked else STALL_SECONDS)
+        return Repair.REBUILD if gone else Repair.NUDGE
     if execution == RUNNING:
         if parked and not pending:
             outdated = definition is not None and head.get("parkedDefinition") != definition

@@ -159,10 +159,17 @@ def look(table: Store, key: Key, head: Mapping[str, Any]) -> Outcome:
     if head["status"] != BatchStatus.READY_FOR_DELIVERY:
         # The handler of that status looks for itself, so a manifest that came early is not lost.
         return Outcome(f"the batch stands in {head['status']!r}", settled=False, key=key)
+    if "accepted" not in head["facts"]:
+        # Reported before the acceptance was handled; the handler of this status looks for itself.
+        return Outcome("what was accepted is not fixed yet", settled=False, key=key)
     batch = Batch(key, dict(head), table, head["generation"], head["seq"])
     try:
         delivered = try_delivery(batch)
     except Superseded:
+        now = table.head(key)
+        if now is not None and now["seq"] == head["seq"] and now["generation"] > head["generation"]:
+            # A newer generation has begun, and nothing else has happened.
+            return look(table, key, now)
         return Outcome("the batch has gone on meanwhile", settled=True, key=key)
     if delivered:
         return Outcome("delivered", settled=True, key=key)

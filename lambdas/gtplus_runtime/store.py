@@ -248,7 +248,8 @@ class Store:
             if "command" in failed:
                 # The first of two duplicates won: the answer is there now.
                 return self.answered(key, command_key or "", fingerprint) or after
-            if "output" in failed:
+            # Where the head is there by now, it may be this batch's own claim.
+            if "output" in failed and CONDITION not in cancelled[: len(items)]:
                 raise Refused(
                     409,
                     "another batch has this output location",
@@ -259,19 +260,34 @@ class Store:
         raise Busy(f"{key.pk} is written by too many at once")
 
     def note(
-        self, key: Key, generation: int, facts: Mapping[str, Any], objects: Mapping[str, int] | None = None
+        self,
+        key: Key,
+        generation: int,
+        facts: Mapping[str, Any],
+        objects: Mapping[str, int] | None = None,
+        *,
+        seq: int | None = None,
     ) -> None:
         """Keep what a handler found on the head, unless a newer generation has begun.
 
+        Args:
+            key: the batch.
+            generation: the handler's.
+            facts: what it found.
+            objects: counts.
+            seq: for what holds in the present status alone: the event that led to it.
+
         Raises:
-            Superseded: where one has.
+            Superseded: where one has, or another event has come.
         """
         changed = {f"facts.{name}": value for name, value in facts.items()}
         changed |= {f"objects.{name}": value for name, value in (objects or {}).items()}
         update = _Update(self._table, key.pk, changed)
         update.condition("generation = :generation", generation=generation)
+        if seq is not None:
+            update.condition("seq = :seen", seen=seq)
         if not self._update(update):
-            raise Superseded(f"a newer generation than {generation} has begun")
+            raise Superseded(f"a newer generation than {generation} has begun, or another event has come")
 
     def output_owner(self, uri: str) -> Key | None:
         """The batch that an output location belongs to."""
@@ -661,7 +677,7 @@ def public(head: Mapping[str, Any]) -> dict[str, Any]:
     """What a caller of the API may see of a head: never the parked token."""
     shown = {name: head[name] for name in _PUBLIC if head.get(name) is not None}
     # A failure is that of one event: once it is handled, it is over.
-    if head.get("failedSeq", 0) <= head.get("handled", 0):
+    if "failedSeq" in head and head["failedSeq"] <= head.get("handled", 0):
         shown.pop("failure", None)
     objects = head.get("objects", {})
     if "total" in objects:

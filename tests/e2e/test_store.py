@@ -405,6 +405,15 @@ def test_a_handler_of_an_older_generation_writes_nothing(store: Store, project: 
     assert seqs(store, key) == [1, 2]
 
 
+def test_what_holds_in_one_status_alone_is_not_noted_in_the_next(store: Store, project: str) -> None:
+    key = create(store, project)
+    store.note(key, 1, {"delivery": {"problems": ["x"]}}, seq=1)
+    act(store, key, "batch.cancel", ANN, "Cancelled")
+    with pytest.raises(Superseded):
+        store.note(key, 1, {"delivery": {"problems": ["late"]}}, seq=1)
+    assert (store.head(key) or {})["facts"]["delivery"] == {"problems": ["x"]}
+
+
 def test_a_generation_that_is_raised_while_a_handler_decides_ends_it(store: Store, project: str) -> None:
     key = create(store, project)
     command = Command("advance", WORKSPACE, AT, "Data transfer in progress", after=1)
@@ -554,6 +563,18 @@ def test_a_reminder_is_written_once_however_many_sweeps_find_it_due(store: Store
     assert (reminder["status"], reminder["number"], reminder["since"]) == ("Request submitted", 3, AT)
     act(store, key, "batch.cancel", ANN, "Cancelled")
     assert not store.remind(key, head, 4, AT)
+    assert "reminders" not in (store.head(key) or {})
+
+
+def test_a_reminder_that_comes_while_the_next_status_is_decided_takes_none_from_it(store: Store, project: str) -> None:
+    key = create(store, project)
+    command = Command("batch.cancel", ANN, AT, "Cancelled")
+
+    def decide(head: dict[str, Any] | None) -> list[Event]:
+        assert store.remind(key, head or {}, 1, AT)
+        return decide_batch(head, command, SETTINGS)
+
+    store.decide(key, command, decide)
     assert "reminders" not in (store.head(key) or {})
 
 

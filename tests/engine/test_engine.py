@@ -215,6 +215,12 @@ class Engine(RuleBasedStateMachine):
     def stop_an_execution(self, n: int) -> None:
         self.cloud.stop(self.running[n % len(self.running)])
 
+    @precondition(lambda self: self.running)
+    @rule(n=which)
+    def delete_an_execution(self, n: int) -> None:
+        """Nobody knows of it any more, as where its machine was deleted and made again."""
+        del self.cloud.machine.executions[self.running[n % len(self.running)].name]
+
     @precondition(lambda self: self.cloud.late)
     @rule(n=which)
     def come_late(self, n: int) -> None:

@@ -319,6 +319,51 @@ def test_of_two_at_the_same_moment_the_later_is_answered_as_the_first_though_it_
     assert world.call(f"POST /request/{BATCH}/pause", {}, headers=key) == first
 
 
+def overtaken(world: World, monkeypatch: pytest.MonkeyPatch, by: Callable[[], Any]) -> None:
+    """Let somebody come once between what is read and what is decided."""
+    decide = world.table.decide
+
+    def later(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(world.table, "decide", decide)
+        by()
+        return decide(*arguments, **options)
+
+    monkeypatch.setattr(world.table, "decide", later)
+
+
+def test_counts_are_kept_also_where_the_same_report_comes_at_the_same_moment_with_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GTPLUS_WORKSPACE", "labeling")
+    world.created()
+    world.put("Data received")["objects"] = {"total": 9}
+    report = f"POST /report/{BATCH}/report"
+    kept: list[Any] = []
+    monkeypatch.setattr(
+        world.table, "progress", lambda key, head, counts, *_: kept.append(counts) or head, raising=False
+    )
+    first = {"status": "In progress", "objects": {"completed": 1}}
+    overtaken(world, monkeypatch, lambda: world.call(report, first, who="pro"))
+    assert world.call(report, {"status": "In progress", "objects": {"completed": 2}}, who="pro")[0] == 200
+    assert kept == [{"completed": 2}]
+
+
+def test_a_create_that_is_repeated_is_answered_also_where_the_project_takes_no_batches_any_more(world: World) -> None:
+    world.created()
+    world.table.heads[Key("streets")]["status"] = "Paused"
+    assert world.call(CREATE, {"input": "s3://data/raw/"})[0] == 200
+    assert world.call(CREATE, {"input": "s3://data/raw/"}, batch="other")[0] == 409
+
+
+def test_a_failure_is_in_the_answer_to_a_duplicate_as_in_the_first(world: World) -> None:
+    world.created()
+    world.put("In progress").update(failure="why", failedSeq=9, handled=1)
+    key = {"Idempotency-Key": "k"}
+    first = world.call(f"POST /request/{BATCH}/pause", {}, headers=key)
+    assert first[1]["failure"] == "why"
+    assert public(first[1]) == first[1]
+
+
 def test_a_key_is_for_one_command_of_one_caller(world: World) -> None:
     world.created()
     key = {"Idempotency-Key": "k"}

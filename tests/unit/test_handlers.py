@@ -36,10 +36,16 @@ class Table:
         return {place: self.now if place[1] == store.HEAD else self.event for place in places}
 
     def note(
-        self, key: Key, generation: int, facts: Mapping[str, Any], objects: Mapping[str, int] | None = None
+        self,
+        key: Key,
+        generation: int,
+        facts: Mapping[str, Any],
+        objects: Mapping[str, int] | None = None,
+        *,
+        seq: int | None = None,
     ) -> None:
-        if generation != self.now["generation"]:
-            raise Superseded("a newer generation")
+        if generation != self.now["generation"] or seq not in (None, self.now["seq"]):
+            raise Superseded("a newer generation, or another event")
         self.now["facts"] = {**self.now["facts"], **facts}
 
     def decide(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gtplus_runtime.protocol import (
     STALL_SECONDS,
+    UNSEEN_SECONDS,
     Following,
     Repair,
     execution_name,
@@ -70,8 +71,11 @@ DONE, WAITING, UNPARKED = head(seq=3, handled=3), head(seq=3, handled=2), head(s
     ("state", "execution", "idle", "repair"),
     [
         (head(is_open=False, handled=3), None, 1e9, Repair.NOTHING),
-        (DONE, None, 0, Repair.NUDGE),
-        (UNPARKED, None, 1e9, Repair.NUDGE),
+        (DONE, None, UNSEEN_SECONDS, Repair.NUDGE),
+        (DONE, None, UNSEEN_SECONDS + 1, Repair.REBUILD),
+        (WAITING, None, UNSEEN_SECONDS + 1, Repair.REBUILD),
+        (UNPARKED, None, STALL_SECONDS, Repair.NUDGE),
+        (UNPARKED, None, STALL_SECONDS + 1, Repair.REBUILD),
         (DONE, "RUNNING", 1e9, Repair.NOTHING),
         (WAITING, "RUNNING", 0, Repair.NUDGE),
         (WAITING, "RUNNING", STALL_SECONDS, Repair.NUDGE),
@@ -85,8 +89,11 @@ DONE, WAITING, UNPARKED = head(seq=3, handled=3), head(seq=3, handled=2), head(s
     ],
     ids=[
         "an end that was handled is left alone",
+        "one that has just parked may not be seen yet",
+        "one that was deleted is rebuilt",
+        "one that was deleted with an event to handle is rebuilt",
         "one that never started is nudged",
-        "one that never started is nudged, however long ago",
+        "one that does not start under its name gets another",
         "one that waits for people waits as long as they like",
         "one that was not woken is nudged",
         "one that was not woken is nudged until a handler with all its retries must have ended",

@@ -29,7 +29,7 @@ class Table:
 
     def __init__(self, status: str = "Ready for delivery") -> None:
         self.kept: dict[str, dict[str, Any]] = {}
-        self.now: dict[str, Any] = {"status": status, "seq": 9, "generation": 1, "facts": {}}
+        self.now: dict[str, Any] = {"status": status, "seq": 9, "generation": 1, "facts": {"accepted": {}}}
 
     def output_owner(self, uri: str) -> Key | None:
         return KEY if uri == "s3://data/labels/b/" else None
@@ -117,6 +117,29 @@ def test_the_labels_of_a_round_and_what_comes_late_are_no_case_for_it(delivery: 
     delivery["it"] = Superseded("gone on")
     assert storage.receive(table, told(), AT) == "the batch has gone on meanwhile"
     assert table.kept == {}
+
+
+def test_a_delivery_is_looked_at_again_where_a_newer_generation_has_begun_meanwhile(
+    delivery: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Table()
+
+    def raised(batch: Any) -> bool:
+        table.now = {**table.now, "generation": 2}
+        if batch.generation == 1:
+            raise Superseded("a newer generation")
+        return True
+
+    monkeypatch.setattr(storage, "try_delivery", raised)
+    assert storage.receive(table, told(), AT) == "delivered"
+
+
+def test_a_manifest_that_comes_before_the_acceptance_is_handled_is_kept(delivery: dict[str, Any]) -> None:
+    """The provider may report *Ready for delivery* at once; no message ends as a dead letter for it."""
+    table = Table()
+    table.now["facts"] = {}
+    assert storage.receive(table, told(), AT) == "what was accepted is not fixed yet"
+    assert (len(table.kept), delivery["runs"]) == (1, 0)
 
 
 def test_the_same_event_is_kept_once(delivery: dict[str, Any]) -> None:

@@ -182,6 +182,25 @@ def test_of_two_duplicates_the_second_is_answered_as_the_first_was(table: Table)
     assert table.decide(command_key="k", fingerprint="f") == {"status": "Paused", "seq": 5}
 
 
+def test_of_two_equal_creations_with_other_keys_the_second_is_not_told_that_the_location_is_anothers(
+    table: Table,
+) -> None:
+    create = Command("batch.create", ANN, AT, "Request submitted", {"input": "s3://data/raw/"})
+    table.has(None)
+    table.cancels("ConditionalCheckFailed", "ConditionalCheckFailed", "None", "ConditionalCheckFailed")
+    table.has({**HEAD, "status": "Request submitted", "seq": 1})
+    table.writes()
+    after = table.store.decide(
+        Key("p", "b"),
+        create,
+        lambda head: decide_batch(head, create, {}),
+        command_key="another",
+        fingerprint="f",
+        claim_output="s3://data/labels/b/",
+    )
+    assert after["seq"] == 1
+
+
 def test_a_location_that_was_taken_in_the_same_moment_is_refused(table: Table) -> None:
     table.has(HEAD)
     table.cancels("None", "None", "ConditionalCheckFailed")

@@ -32,7 +32,7 @@ from gtplus_runtime.problems import Problem, Refused, counted, shown
 from gtplus_runtime.retelling import moment, retell
 from gtplus_runtime.routes import BY_KEY, Route
 from gtplus_runtime.storage import replay
-from gtplus_runtime.store import Busy, Key, Seen, Store, fingerprint, public
+from gtplus_runtime.store import TRIES, Busy, Key, Seen, Store, fingerprint, public
 
 CLAIMS = frozenset({"x-actor", "x-duty", "x-project", "x-user"})
 """Headers by which a caller might claim to be somebody; refused, so that nobody believes that they work."""
@@ -146,19 +146,28 @@ def _answer(call: Call) -> dict[str, Any]:
     if reader is not None:
         return reader(call)
     mark = fingerprint(call.route.name, call.actor.id, {**call.body, "batch": call.key.batch})
-    answer, seen = call.store.look(call.key, call.command_key, mark)
-    if answer is not None:
-        return answer
-    try:
-        return _decided(call._replace(seen=seen), mark)
-    except Refused:
-        # The first of two at the same moment has done it meanwhile, and what is done cannot be done again.
-        if answer := call.store.answered(call.key, call.command_key, mark):
+    for _ in range(TRIES):
+        answer, seen = call.store.look(call.key, call.command_key, mark)
+        if answer is not None:
             return answer
-        raise
+        try:
+            return _decided(call._replace(seen=seen), mark)
+        except _Moved:
+            continue
+        except Refused:
+            # The first of two at the same moment has done it meanwhile, and what is done cannot be done again.
+            if answer := call.store.answered(call.key, call.command_key, mark):
+                return answer
+            raise
+    raise Busy(f"{call.key.pk} is written by too many at once")
+
+
+class _Moved(Exception):
+    """Somebody came between: what was checked on the head that was seen is checked anew."""
 
 
 def _decided(call: Call, mark: str) -> dict[str, Any]:
+    seen = _head(call)
     before = _BEFORE.get(call.route.name)
     if call.route.name == "batch.report" and (head := _progress(call, mark)):
         return public(head)
@@ -167,6 +176,7 @@ def _decided(call: Call, mark: str) -> dict[str, Any]:
     command = Command(call.route.name, call.actor, aws.timestamp(), target, data, correlation=call.request)
     decide: Callable[[dict[str, Any] | None], list[Any]]
     objects: dict[str, int] = {}
+    created = call.route.name == "batch.create"
     if call.key.batch is None:
 
         def decide(head: dict[str, Any] | None) -> list[Any]:
@@ -175,12 +185,13 @@ def _decided(call: Call, mark: str) -> dict[str, Any]:
         settings = call.place().settings
 
         def decide(head: dict[str, Any] | None) -> list[Any]:
-            if call.route.name == "batch.create":
+            if (head or {}).get("seq") != (seen or {}).get("seq"):
+                raise _Moved
+            if created and head is None:
                 refuse_batches(call.store.head(Key(call.key.project)))
             objects.update((head or {}).get("objects", {}))
             return decide_batch(head, command, settings)
 
-    created = call.route.name == "batch.create"
     head = call.store.decide(
         call.key,
         command,

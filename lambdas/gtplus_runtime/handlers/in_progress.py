@@ -7,5 +7,5 @@ from gtplus_runtime.handling import Batch, on_status
 def handler(batch: Batch) -> None:
     """Note when labeling began; after a pause, tell the provider to go on."""
     if "labelingSince" not in batch.facts:
-        batch.note(labelingSince=batch.head["since"])
+        batch.note(labelingSince=batch.event["at"])
     batch.tell_provider()

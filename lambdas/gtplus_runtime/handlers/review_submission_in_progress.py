@@ -21,7 +21,7 @@ def handler(batch: Batch) -> None:
                 "class-map": {"0": "correct", "1": "incorrect"},
                 "type": "groundtruth/label-verification",
                 "human-annotated": "yes",
-                "creation-date": batch.head["since"],
+                "creation-date": batch.event["at"],
                 "job-name": f"{batch.key.batch}/round-{batch.round}",
                 "comment": verdict.reason,
                 "label-name": names[verdict.object],
