@@ -187,6 +187,7 @@ def measured(world: World, watcher: Watcher, given: argparse.Namespace) -> list[
         waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
         rows.append((f"the main line, {together} side by side", sum(count for _, count in done) / took, waited))
     waiting = Waiting(world, watcher, given.together)
+    watcher.every = 0.25  # far less than between two changes of a batch: nobody waits for it, and it takes less
     waiting.change(2)  # as many processes of each function have started as are needed
     name = f"status changes alone, {given.together} batches side by side"
     rows.append((f"{name}, as fast as they go", *waiting.change(6)))

@@ -286,7 +286,16 @@ class LocalCloud:
         if self._lambda_concurrency is not None:
             environment["LAMBDA_ACCOUNT_CONCURRENCY"] = str(self._lambda_concurrency)
         command = [
-            *(str(self.tools.python), "-P", str(_SERVER), "ministack.app:app", "--workers", "0"),
+            *(
+                str(self.tools.python),
+                "-P",
+                str(_SERVER),
+                "ministack.app:app",
+                "--workers",
+                "0",
+                "--worker-class",
+                "uvloop",
+            ),
             *("--bind", f"fd://{listener.fileno()}", "--keep-alive", "75", "--graceful-timeout", "1"),
             *("--certfile", str(self.tools.certificate), "--keyfile", str(self.tools.key)),
         ]

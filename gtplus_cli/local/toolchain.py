@@ -24,7 +24,8 @@ EMULATOR = (
     "ministack==1.5.33",
     "boto3",
     "cryptography",
-)  # handlers import boto3, JWT authorizers need the other
+    "uvloop>=0.21,<1",
+)  # handlers import boto3, JWT authorizers need cryptography; with uvloop, the emulator waits for its one core less
 
 Announce = Callable[[str, float | None], None]
 """Is told the name of a step when it begins, with `None`, and when it has ended, with its seconds."""

@@ -12,9 +12,11 @@ class Watcher:
 
     Args:
         world: whose table it is.
+        every: seconds between two looks.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, every: float = 0.1) -> None:
+        self.every = every
         self._streams = world.root.client("dynamodbstreams")
         self._arn = world.root.client("dynamodb").describe_table(TableName=world.facts["table"])["Table"][
             "LatestStreamArn"
@@ -53,7 +55,7 @@ class Watcher:
         at = self._streams.get_shard_iterator(
             StreamArn=self._arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
-        while not self._over.wait(0.1):
+        while not self._over.wait(self.every):
             answer = self._streams.get_records(ShardIterator=at)
             at = answer["NextShardIterator"]
             keys = [record["dynamodb"]["Keys"] for record in answer["Records"]]
