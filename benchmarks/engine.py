@@ -7,7 +7,7 @@ The whole example is deployed, and three things are measured in it:
 - the main line, with all that the API, S3 and the people do in it;
 - a bare hop from a table's stream to a function that writes one log line: the floor of what the emulator can do.
 
-    python benchmarks/engine.py [--together 100] [--rate 60] [--batches 40]
+    python benchmarks/engine.py [--together 100] [--rate 62] [--batches 40]
 """
 
 import argparse
@@ -200,7 +200,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--together", type=int, default=100, help="batches that are paused and resumed side by side")
-    parser.add_argument("--rate", type=float, nargs="+", default=[30, 60], help="changes a second of all together")
+    parser.add_argument("--rate", type=float, nargs="+", default=[30, 62], help="changes a second of all together")
     parser.add_argument("--batches", type=int, default=40, help="batches down the main line, 5 and 20 side by side")
     given = parser.parse_args()
     tools = Toolchain(ROOT / ".local" / "tools")

@@ -199,13 +199,19 @@ def promote(store: Store, line: list[Key], place: Place) -> None:
         place: whose limit counts.
     """
     for key in line[: place.limits.max_in_transfer]:
-        head = store.head(key)
-        if head is None or head["status"] not in _IN_TRANSFER:
+        try:
+            head = store.head(key)
+            waits = head is not None and head["status"] in _IN_TRANSFER
+            if head is not None and head["status"] == BatchStatus.REQUEST_SUBMITTED:
+                _begin_transfer(store, key, head, place)
+        except (KeyError, TypeError, ValueError) as error:
+            # A head that nothing can be done with holds up nobody.
+            log("batch cannot be read", project=key.project, batch=key.batch, error=type(error).__name__)
+            waits = False
+        if not waits:
             # Left over by a function that was killed or came late; nobody's slot may be lost for good.
             promote(store, store.leave_transfers(place.provider, key), place)
             return
-        if head["status"] == BatchStatus.REQUEST_SUBMITTED:
-            _begin_transfer(store, key, head, place)
 
 
 _IN_TRANSFER = (BatchStatus.REQUEST_SUBMITTED, BatchStatus.DATA_TRANSFER_IN_PROGRESS, BatchStatus.PAUSED)

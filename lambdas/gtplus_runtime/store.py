@@ -528,9 +528,9 @@ class Store:
             self._client.transact_write_items(TransactItems=items)
         except self._client.exceptions.TransactionCanceledException as error:
             codes = [reason.get("Code", "None") for reason in error.response["CancellationReasons"]]
-            # What the table takes for invalid it will not take the next time, either.
             if "ValidationError" in codes:
-                raise
+                # It will not be taken the next time, either.
+                raise ValueError("the table takes this for invalid") from error
             return codes
         return None
 

@@ -84,7 +84,12 @@ class MemoryTable:
             raise TransactionCanceledException(
                 "TransactionCanceledException", "TransactWriteItems", CancellationReasons=[{"Code": c} for c in codes]
             )
-        self._write(TransactItems)
+        try:
+            self._write(TransactItems)
+        except Refused:
+            raise TransactionCanceledException(
+                "TransactionCanceledException", "TransactWriteItems", CancellationReasons=[{"Code": "ValidationError"}]
+            ) from None
 
     def get_paginator(self, name: str) -> "MemoryTable":
         assert name == "query"
@@ -117,18 +122,20 @@ class MemoryTable:
         return failing
 
     def _write(self, items: list[dict[str, Any]]) -> None:
+        after = {}
         for item in items:
             ((kind, write),) = item.items()
             key = _key(_key_of(item))
-            what = "MODIFY" if key in self.items else "INSERT"
             if kind == "Put":
-                self.items[key] = write["Item"]
+                after[key] = write["Item"]
             elif kind == "Update":
-                self.items[key] = _updated(self.items.get(key) or dict(write["Key"]), write)
+                after[key] = _updated(self.items.get(key) or dict(write["Key"]), write)
             else:
                 assert kind == "ConditionCheck", kind
-                continue
-            self.records.append((*key, what))
+        # All or nothing: one that is invalid has been refused by now.
+        for key, written in after.items():
+            self.records.append((*key, "MODIFY" if key in self.items else "INSERT"))
+            self.items[key] = written
         self.after_write()
 
 

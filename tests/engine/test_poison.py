@@ -27,10 +27,10 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
 def rest(cloud: Cloud) -> None:
     for _ in range(1_000):
         running = [e for e in cloud.machine.executions.values() if e.can_step]
-        if cloud.table.records:
-            cloud.dispatch(cloud.table.records.pop(0))
-        elif running:
+        if running:
             cloud.step(running[0])
+        elif cloud.table.records:
+            cloud.dispatch(cloud.table.records.pop(0))
         else:
             return
 
@@ -109,6 +109,23 @@ def test_labels_that_are_poison_are_rejected_by_people_and_stop_nothing(cloud: C
     assert cloud.call("rev", "review", f"{CREATE}/reject", {"reason": "unreadable"}, "b")[0] == 200
     rest(cloud)
     assert cloud.events("b")[-1]["status"] == "Sent for rework"
+
+
+@pytest.mark.parametrize("lost", ["status", "seq", "form", "facts", "generation"])
+def test_a_head_that_has_lost_something_holds_up_no_other_batch(cloud: Cloud, lost: str) -> None:
+    """It stands first in the line of the transfers, which takes one; somebody has changed the table by hand."""
+    cloud.bucket.objects["raw/broken/0.txt"] = (b"x", cloud.now)
+    assert cloud.call("ann", "request", CREATE, {"input": f"s3://{BUCKET}/raw/broken/"}, "broken")[0] == 200
+    cloud.store.join_transfers("vendor", Key(PROJECT, "broken"))
+    del cloud.table.items[Key(PROJECT, "broken").pk, "HEAD"][lost]
+    assert cloud.call("ann", "request", CREATE, {"input": f"s3://{BUCKET}/raw/b/"}, "b")[0] == 200
+    for _ in range(3):
+        rest(cloud)
+        cloud.sweep()
+    head = cloud.head("b")
+    assert head is not None
+    assert head["handled"] == head["seq"], head.get("failure")
+    assert head["status"] in ("Request submitted", "Data transfer in progress")
 
 
 def test_a_head_stays_far_below_the_quota_of_an_item_whatever_its_people_write(cloud: Cloud) -> None:

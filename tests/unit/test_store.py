@@ -149,7 +149,7 @@ def test_what_the_table_finds_invalid_is_not_tried_again(table: Table, waits: li
     """An item over 400 KB stays over it: trying again would only hide what is wrong."""
     table.has(HEAD)
     table.cancels("None", "ValidationError")
-    with pytest.raises(ClientError):
+    with pytest.raises(ValueError, match="invalid"):
         table.decide()
     assert waits == []
 
