@@ -44,9 +44,14 @@ def store(client: Any) -> Store:
     """The store on a table as the workspace's is."""
     if isinstance(client, MemoryTable):
         return Store("batches", client)  # type: ignore[arg-type]
+    return make_table(client, "batches")
+
+
+def make_table(client: Any, name: str) -> Store:
+    """The store on a new table with the keys and indexes of the workspace's."""
     text = {"pk", "sk", "open", "list", "createdAt"}
     client.create_table(
-        TableName="batches",
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in sorted(text)],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -59,7 +64,7 @@ def store(client: Any) -> Store:
             for name, sort in (("open", "pk"), ("list", "createdAt"))
         ],
     )
-    return Store("batches", client)
+    return Store(name, client)
 
 
 @pytest.fixture
