@@ -98,16 +98,13 @@ class Faults:
         return AWSResponse(request.url, status, {"content-type": "application/json"}, _Raw(text))
 
 
-RETRIES = {"mode": "standard", "max_attempts": 5}
-
-
 @pytest.fixture
 def faults(shared_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     """Whatever asks for a client in this process has one whose calls can go wrong."""
     faults = Faults()
 
     def make(name: str, credentials: dict[str, Any] | None = None, **config: Any) -> Any:
-        made = shared_world.root.client(name, config=Config(retries=RETRIES, **config), **(credentials or {}))
+        made = shared_world.root.client(name, config=Config(**aws._CONFIG, **config), **(credentials or {}))
         made.meta.events.register("before-send", faults.before_send)
         return made
 

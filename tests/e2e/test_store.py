@@ -522,6 +522,15 @@ def test_a_nudge_changes_nothing_but_makes_a_record(store: Store, project: str, 
     assert store.head(Key(project, "none")) is None
 
 
+def test_a_look_at_a_delivery_is_kept_where_there_is_a_batch(store: Store, project: str) -> None:
+    key = create(store, project)
+    before = store.head(key)
+    store.looked(key, AT)
+    assert store.head(key) == {**(before or {}), "lookedAt": AT}
+    store.looked(Key(project, "none"), AT)
+    assert store.head(Key(project, "none")) is None
+
+
 # What is told of a status that goes on
 
 

@@ -231,3 +231,44 @@ def test_an_execution_that_cannot_be_woken_comes_again_and_its_event_is_told(out
         failed = dispatcher.handler({"Records": records}, None)["batchItemFailures"]
     assert failed == [{"itemIdentifier": "HEAD"}]
     assert outside.told == [ON_BUS, TO_PEOPLE]
+
+
+def test_an_event_that_nothing_can_be_told_of_holds_up_no_other(outside: Outside) -> None:
+    """Somebody has changed the table by hand."""
+    broken = {**many(3), (Key("p", "b01").pk, "EVENT#00000005"): {"seq": 5}}
+    with patch.dict(ITEMS, broken):
+        failed = dispatcher.handler({"Records": [written(n, "EVENT#00000005") for n in range(3)]}, None)
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "01"}]}
+    assert outside.told.count(ON_BUS) == 2
+
+
+HEAD = {"open": "open", "batch": "b", "uid": "u", "generation": 1, "seq": 5, "handled": 4, "status": "Accepted"}
+
+
+def refused(outside: Outside, monkeypatch: pytest.MonkeyPatch, call: str, error: str) -> list[str]:
+    """Step Functions refuses a call for a reason; the records that fail."""
+    reason = type(error, (Exception,), {})
+    asked: list[str] = []
+
+    def refuse(**_: Any) -> None:
+        asked.append(call)
+        raise reason
+
+    monkeypatch.setenv("GTPLUS_STATE_MACHINE", "machine")
+    monkeypatch.setattr(Outside.exceptions, error, reason, raising=False)
+    monkeypatch.setattr(outside, call, refuse, raising=False)
+    head = HEAD if call == "start_execution" else {**HEAD, "parkedGeneration": 1, "token": "t"}
+    with patch.dict(ITEMS, {(KEY.pk, "HEAD"): head}):
+        failed = follow("HEAD", "MODIFY")
+    assert asked == [call]
+    return failed
+
+
+def test_an_execution_that_has_begun_fails_no_record(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(outside, monkeypatch, "start_execution", "ExecutionAlreadyExists") == []
+
+
+@pytest.mark.parametrize("error", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_token_that_is_dead_fails_no_record(outside: Outside, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    """The reconciler finds its execution."""
+    assert refused(outside, monkeypatch, "send_task_success", error) == []

@@ -174,7 +174,13 @@ def test_after_the_last_round_the_rework_list_waits_for_an_operator(
 @pytest.mark.parametrize(
     "change", [{"generation": 2}, {"handled": 7}], ids=["a newer generation has begun", "it was handled before"]
 )
-def test_a_handler_that_comes_too_late_does_nothing(table: Table, change: dict[str, int]) -> None:
+def test_a_handler_that_comes_too_late_does_nothing(
+    table: Table, monkeypatch: pytest.MonkeyPatch, change: dict[str, int]
+) -> None:
+    def looked_at(_: handling.Batch) -> None:
+        pytest.fail("no condition keeps it from writing an object")
+
+    monkeypatch.setattr(handling.Batch, "objects", property(looked_at))
     before = {**table.now, **change, "facts": dict(table.now["facts"])}
     table.now |= change
     assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
@@ -303,6 +309,18 @@ def test_a_file_of_a_label_that_was_changed_after_its_review_is_neither_accepted
     masks[mask] = same
     assert delivered(table, s3)[0]
     assert table.advanced[-1] == "Data delivered"
+
+
+def test_what_a_late_look_at_a_delivery_finds_is_not_kept(
+    table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch was paused meanwhile: what is waited for now is another thing."""
+    monkeypatch.setattr(s3, "find", lambda uri: None, raising=False)
+    batch = handling.Batch(Key("p", "b"), table.now, table, 1, 7)  # type: ignore[arg-type]
+    table.now = {**table.now, "status": "Paused", "seq": 8}
+    with pytest.raises(Superseded):
+        try_delivery(batch)
+    assert "delivery" not in table.now["facts"]
 
 
 def test_a_file_of_a_label_that_lies_elsewhere_is_counted_and_stops_nothing(

@@ -40,6 +40,7 @@ class Table:
         self.heads = {key: head(key) for key in KEYS}
         self.nudged: list[Key] = []
         self.raised: list[Key] = []
+        self.counted: list[dict[str, Any]] = []
         self.reminded: list[tuple[Key, int]] = []
         self.looks: list[Key] = []
         self.unreadable: set[Key] = set()
@@ -58,8 +59,9 @@ class Table:
     def nudge(self, key: Key, at: str) -> None:
         self.nudged.append(key)
 
-    def raise_generation(self, key: Key, current: int, at: str, **_: Any) -> bool:
+    def raise_generation(self, key: Key, current: int, at: str, **counted: Any) -> bool:
         self.raised.append(key)
+        self.counted.append(counted)
         return True
 
     def looked(self, key: Key, at: str) -> None:
@@ -80,6 +82,7 @@ class Machine:
     def __init__(self, table: Table) -> None:
         self.running = {execution_name(head) for head in table.heads.values()}
         self.unlisted: set[str] = set()
+        self.ended: dict[str, str] = {}
         self.calls: list[str] = []
         self.stopped: list[str] = []
 
@@ -92,7 +95,10 @@ class Machine:
 
     def describe_execution(self, executionArn: str) -> dict[str, str]:
         self.calls.append("describe")
-        if executionArn.rpartition(":")[2] not in self.running:
+        name = executionArn.rpartition(":")[2]
+        if name in self.ended:
+            return {"status": self.ended[name]}
+        if name not in self.running:
             raise self.exceptions.ExecutionDoesNotExist
         return {"status": "RUNNING"}
 
@@ -168,6 +174,16 @@ def test_one_that_has_not_begun_is_nudged(world: World) -> None:
     assert world.table.nudged == [KEYS[0]]
 
 
+@pytest.mark.parametrize(("ended", "failed"), [("FAILED", True), ("TIMED_OUT", True), ("ABORTED", False)])
+def test_a_rebuild_after_a_failure_is_counted(world: World, ended: str, failed: bool) -> None:
+    """So that the next one waits longer; what was stopped by hand did not fail."""
+    world.machine.running.remove("b-one-1")
+    world.machine.ended["b-one-1"] = ended
+    world.table.heads[KEYS[0]] |= {"rebuilds": 3, "rebuiltFor": 4}
+    assert sweep() == {"rebuilt": 1}
+    assert world.table.counted == [{"failed": failed, "handled": 4, "failures": 3}]
+
+
 def test_a_line_that_cannot_be_looked_at_holds_up_no_other_providers(world: World) -> None:
     world.broken_provider = "one"
     assert sweep() == {"failed": 1}
@@ -215,6 +231,19 @@ class TestRollover:
         ago = (aws.now() - timedelta(seconds=200)).isoformat()
         world.table.heads[KEYS[1]] |= {"parkedDefinition": "v1", "rebuiltAt": ago}
         assert sweep() == {}
+
+    def test_one_that_cannot_be_stopped_keeps_its_generation(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else nobody would ever stop it: it would wait beside its successor."""
+
+        def refuse(**_: Any) -> None:
+            raise RuntimeError("throttled")
+
+        monkeypatch.setattr(world.machine, "stop_execution", refuse)
+        world.table.heads[KEYS[1]]["parkedDefinition"] = "v1"
+        assert sweep() == {"failed": 1}
+        assert world.table.raised == []
 
     def test_a_sweep_rolls_over_so_many_and_the_next_one_goes_on(
         self, world: World, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,7 @@
 That its decisions are serial is tested against a real table, in the end-to-end tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -252,15 +252,20 @@ def test_a_small_transaction_is_tried_again_after_a_conflict_and_not_after_a_con
 # What is sent
 
 
-def sent(table: Table, **options: Any) -> list[dict[str, Any]]:
+def transaction(table: Table, head: dict[str, Any] | None, work: Callable[[], Any]) -> list[dict[str, Any]]:
+    """The items that are written where the head is so."""
     seen: list[dict[str, Any]] = []
     table.client.meta.events.register(
         "provide-client-params.dynamodb.TransactWriteItems", lambda params, **_: seen.append(params)
     )
-    table.has(HEAD)
+    table.has(head)
     table.writes()
-    table.decide(**options)
+    work()
     return list(seen[0]["TransactItems"])
+
+
+def sent(table: Table, **options: Any) -> list[dict[str, Any]]:
+    return transaction(table, HEAD, lambda: table.decide(**options))
 
 
 def test_one_transaction_holds_event_head_answer_project_and_location(table: Table) -> None:
@@ -292,6 +297,25 @@ def test_the_head_is_updated_where_it_is_as_it_was_seen_and_keeps_what_others_wr
     assert "#facts.#reason" in update["UpdateExpression"]
     assert "#facts = " not in update["UpdateExpression"]
     assert "#objects = " not in update["UpdateExpression"]
+
+
+def test_a_new_head_is_written_where_there_is_none(table: Table) -> None:
+    create = Command("batch.create", ANN, AT, "Request submitted", {"input": "s3://data/raw/"})
+    items = transaction(
+        table, None, lambda: table.store.decide(Key("p", "b"), create, lambda head: decide_batch(head, create, {}))
+    )
+    (head,) = (item["Update"] for item in items if "Update" in item)
+    assert head["ConditionExpression"] == "attribute_not_exists(pk)"
+
+
+def test_that_there_is_nothing_to_do_is_kept_where_the_head_is_as_it_was_seen(table: Table) -> None:
+    """Else a duplicate that comes late, after the batch has gone on, would do it after all."""
+    options = {"command_key": "k", "fingerprint": "f"}
+    paused = {**HEAD, "status": "Paused", "pausedFrom": "In progress", "actor": ANN._asdict()}
+    check, answer = transaction(table, paused, lambda: table.decide(**options))
+    assert check["ConditionCheck"]["ConditionExpression"] == "seq = :seen"
+    assert check["ConditionCheck"]["ExpressionAttributeValues"] == {":seen": {"N": "4"}}
+    assert answer["Put"]["Item"]["sk"] == {"S": "COMMAND#k"}
 
 
 # Keys, values, fingerprints
