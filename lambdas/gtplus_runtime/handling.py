@@ -2,7 +2,8 @@
 
 A handler's input is `{"project", "batch", "seq", "status", "generation", "execution", "correlation"}`, its output is
 ignored: what it has to say it writes on the batch. It may run twice, late, or beside the one of a newer generation: all
-it writes to the table is conditioned on its generation, all it writes to S3 has a name that follows from the event.
+it writes to the table is conditioned on its generation, and on that its event is not handled yet; all it writes to S3
+follows from the event or bears its hash in its name, but for the notice, where the later one stays.
 """
 
 from collections.abc import Callable, Mapping
@@ -124,8 +125,8 @@ class Batch:
         return join((entry["object"] for entry in sample), verdicts)
 
     def note(self, objects: Mapping[str, int] | None = None, **facts: Any) -> None:
-        """Keep facts and counts on the head."""
-        self.store.note(self.key, self.generation, facts, objects)
+        """Keep facts and counts on the head, until the event counts as handled."""
+        self.store.note(self.key, self.generation, facts, objects, handling=self.seq)
         self.head["facts"].update(facts)
 
     def note_here(self, **facts: Any) -> None:
@@ -149,16 +150,25 @@ class Batch:
 
     def tell_provider(self) -> None:
         """Leave a note in the output location that says where the batch stands: a provider sees it with S3 alone."""
+        # Ahead is who knows of more events, and of two who know the same the handler of the later one.
+        order = [self.head["seq"], self.seq]
         notice = {
             "version": 1,
             "project": self.key.project,
             "batch": self.key.batch,
+            "uid": self.head["uid"],
+            "order": order,
             "status": self.head["status"],
-            "round": self.round,
+            "round": self.head["round"],
             "since": self.head["since"],
             "workOrder": self.facts.get("workOrder"),
         }
-        self.objects.write_json(self.file("notice.json"), notice)
+
+        def ahead(there: Any) -> bool:
+            # That of an earlier batch of this name, or of an earlier release, is not.
+            return bool(there.get("uid") == notice["uid"] and there["order"] > order)
+
+        self.objects.replace_json(self.file("notice.json"), notice, ahead)
 
     def order_work(self, rework: str | None) -> None:
         """Give the provider the work order of this round."""
@@ -244,6 +254,9 @@ def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], 
                 raise Superseded("a newer generation has begun")
             if event["seq"] <= head["handled"]:
                 raise Superseded("this event was handled before")
+            if head["status"] == BatchStatus.CANCELLED != event["status"]:
+                # Nothing of it is wanted any more, and what cannot be done any more must not hold up the end.
+                raise Superseded("the batch was cancelled meanwhile")
             work(Batch(key, head, table, event["generation"], event["seq"], items.get(event_place)))
         except Superseded:
             outcome = "superseded"

@@ -1,8 +1,10 @@
 """The objects of a project in S3, through an S3 client: the runtime role's in a function, the caller's in the CLI."""
 
+import hashlib
+import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"AccessDenied", "403", "Forbidden"})
+_OVERTAKEN = _GONE | {"PreconditionFailed", "ConditionalRequestConflict"}
+_TRIES = 8
 
 
 DENSE = 20
@@ -37,6 +41,10 @@ class Unreadable(Exception):
     def __init__(self, uri: str, code: str, mend: str) -> None:
         self.code, self.refused, self.mend = code, code in _REFUSED, mend
         super().__init__(f"{uri}: {code}; {mend}")
+
+
+class Crowded(Exception):
+    """Others wrote to the same object every time: nothing was changed, try again."""
 
 
 class Objects:
@@ -77,20 +85,75 @@ class Objects:
 
     def write_json(self, uri: str, value: Any) -> str:
         """Write a JSON file; returns its URI. Writing the same again changes nothing."""
-        return self._put(uri, json.dumps(value, indent=2).encode(), "application/json")
+        self._put(uri, _json(value), "application/json")
+        return uri
 
     def write_text(self, uri: str, text: str, kind: str) -> str:
         """Write a text of a content type; returns its URI."""
-        return self._put(uri, text.encode(), kind)
+        self._put(uri, text.encode(), kind)
+        return uri
 
-    def write_lines(self, uri: str, entries: Iterable[Any]) -> str:
-        """Write a JSON Lines file; returns its URI."""
-        return self._put(uri, "".join(json.dumps(e) + "\n" for e in entries).encode(), "application/x-ndjson")
+    def keep_json(self, uri: str, value: Any) -> str:
+        """Keep a JSON file for good; see `keep_file`."""
+        return self.keep_file(uri, io.BytesIO(_json(value)), "application/json")
 
-    def write_file(self, uri: str, file: BinaryIO) -> str:
-        """Write what a file holds, from its beginning, as JSON Lines; returns its URI."""
+    def keep_lines(self, uri: str, entries: Iterable[Any]) -> str:
+        """Keep a JSON Lines file for good; see `keep_file`."""
+        return self.keep_file(uri, io.BytesIO("".join(json.dumps(e) + "\n" for e in entries).encode()))
+
+    def keep_file(self, uri: str, file: BinaryIO, kind: str = "application/x-ndjson") -> str:
+        """Keep what a file holds, from its beginning, for good: its name bears the hash of its content.
+
+        So nobody who comes late, with other content, writes over what is relied upon by now.
+
+        Returns:
+            The URI, as it is then: `inventory.jsonl` is kept as `inventory-<16 digits>.jsonl`.
+        """
         file.seek(0)
-        return self._put(uri, file, "application/x-ndjson")
+        digest = hashlib.sha256()
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+        file.seek(0)
+        stem, dot, suffix = uri.rpartition(".")
+        kept = f"{stem}-{digest.hexdigest()[:16]}{dot}{suffix}"
+        self._put(kept, file, kind)
+        return kept
+
+    def replace_json(self, uri: str, value: Any, stays: Callable[[Any], bool]) -> None:
+        """Write a JSON file in the place of what lies there, unless that is to stay.
+
+        Writers at one moment go one after the other: S3 writes if there is still what was read, and answers 412 or 409
+        if not ("How to prevent object overwrites with conditional writes" in the Amazon S3 User Guide).
+
+        Args:
+            uri: where.
+            value: what to write.
+            stays: whether what lies there, as JSON, is to stay.
+
+        Raises:
+            Crowded: others wrote there every time.
+        """
+        bucket, key = split_uri(uri)
+        for _ in range(_TRIES):
+            guard: Any = {"IfNoneMatch": "*"}
+            try:
+                there = self.s3.get_object(Bucket=bucket, Key=key)
+                guard = {"IfMatch": there["ETag"]}
+                if stays(json.loads(there["Body"].read())):
+                    return
+            except self.s3.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] not in _GONE:
+                    raise
+            except ValueError:
+                pass  # not ours, and nothing to be kept
+            try:
+                self._put(uri, _json(value), "application/json", **guard)
+            except self.s3.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] not in _OVERTAKEN:
+                    raise
+            else:
+                return
+        raise Crowded(f"{uri} is written by too many at once")
 
     def _mend(self, bucket: str, key: str) -> str:
         # A prefix is told from a manifest by its last slash, which is easily forgotten.
@@ -229,10 +292,9 @@ class Objects:
         action = "put_object" if write else "get_object"
         return self.s3.generate_presigned_url(action, Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
 
-    def _put(self, uri: str, body: bytes | BinaryIO, kind: str) -> str:
+    def _put(self, uri: str, body: bytes | BinaryIO, kind: str, **guard: Any) -> None:
         bucket, key = split_uri(uri)
-        self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind)
-        return uri
+        self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind, **guard)
 
     def _pages(self, bucket: str, prefix: str, start: str | None = None) -> Iterator[list[tuple[str, Found]]]:
         after: Any = {} if start is None else {"StartAfter": start}
@@ -242,6 +304,10 @@ class Objects:
                 (o["Key"], Found(o["Size"], o["ETag"].strip('"'), o["LastModified"].isoformat()))
                 for o in page.get("Contents", ())
             ]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=2).encode()
 
 
 def _grouped(keys: Iterable[str], prefixes: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:

@@ -266,6 +266,7 @@ class Store:
         facts: Mapping[str, Any],
         objects: Mapping[str, int] | None = None,
         *,
+        handling: int | None = None,
         seq: int | None = None,
     ) -> None:
         """Keep what a handler found on the head, unless a newer generation has begun.
@@ -275,19 +276,22 @@ class Store:
             generation: the handler's.
             facts: what it found.
             objects: counts.
+            handling: the event that is handled: once it counts as handled, a run of its handler comes too late.
             seq: for what holds in the present status alone: the event that led to it.
 
         Raises:
-            Superseded: where one has, or another event has come.
+            Superseded: where one has, the event is handled, or another has come.
         """
         changed = {f"facts.{name}": value for name, value in facts.items()}
         changed |= {f"objects.{name}": value for name, value in (objects or {}).items()}
         update = _Update(self._table, key.pk, changed)
         update.condition("generation = :generation", generation=generation)
+        if handling is not None:
+            update.condition("handled < :handling", handling=handling)
         if seq is not None:
             update.condition("seq = :seen", seen=seq)
         if not self._update(update):
-            raise Superseded(f"a newer generation than {generation} has begun, or another event has come")
+            raise Superseded(f"generation {generation} has gone on, or another event has come")
 
     def output_owner(self, uri: str) -> Key | None:
         """The batch that an output location belongs to."""

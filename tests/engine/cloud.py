@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread, current_thread
 from typing import Any, Self
 
 import pytest
@@ -55,23 +56,75 @@ class NoAnswer(Exception):
     """A call of AWS was carried out or not, and its answer never came."""
 
 
+class Hanging(Thread):
+    """A function that stands still before it changes something: its caller gives it up, and later it goes on.
+
+    Args:
+        work: the function.
+        changes: how many it makes before.
+    """
+
+    def __init__(self, work: Callable[[], Any], changes: int) -> None:
+        super().__init__(daemon=True)
+        self.answer: Any = None
+        self.error: BaseException | None = None
+        self._work, self._left = work, changes
+        self._stands, self._goes = Event(), Event()
+        self._killed = False
+
+    def run(self) -> None:
+        try:
+            self.answer = self._work()
+        except BaseException as error:
+            self.error = error
+        self._stands.set()
+
+    def begin(self) -> bool:
+        """Whether it hangs, and has not come to its end."""
+        self.start()
+        self._stands.wait()
+        return self._left < 0
+
+    def change(self) -> None:
+        """It is about to change something."""
+        self._left -= 1
+        if self._left == -1:
+            self._stands.set()
+            self._goes.wait()
+            if self._killed:
+                raise Killed
+
+    def go_on(self, *, killed: bool = False) -> None:
+        """To its end, whatever has happened meanwhile."""
+        self._killed = killed
+        self._goes.set()
+        self.join()
+
+
 class Bucket:
     """The calls of an S3 client, on one bucket."""
 
     class exceptions:
         ClientError = ClientError
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], before: Callable[[], None], after: Callable[[], None]) -> None:
         self.objects: dict[str, tuple[bytes, datetime]] = {}
-        self._now = now
+        self._now, self._before, self._after = now, before, after
 
-    def put_object(self, Bucket: str, Key: str, Body: Any, **_: Any) -> None:
+    def put_object(
+        self, Bucket: str, Key: str, Body: Any, IfMatch: str | None = None, IfNoneMatch: str | None = None, **_: Any
+    ) -> None:
+        self._before()
+        there = self.objects.get(Key)
+        if (IfNoneMatch is not None and there) or (IfMatch is not None and (not there or _etag(there[0]) != IfMatch)):
+            raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": "m"}}, "PutObject")
         body = Body if isinstance(Body, bytes) else Body.read()
         self.objects[Key] = (body, self._now())
+        self._after()
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         body, _ = self._find(Key, "GetObject", "NoSuchKey")
-        return {"Body": _Body(body)}
+        return {"Body": _Body(body), "ETag": _etag(body)}
 
     def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         body, at = self._find(Key, "HeadObject", "404")
@@ -144,10 +197,12 @@ class Machine:
         class InvalidToken(Exception):
             pass
 
-    def __init__(self) -> None:
+    def __init__(self, before: Callable[[], None]) -> None:
         self.executions: dict[str, Execution] = {}
+        self._before = before
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:
+        self._before()
         if name in self.executions:
             raise self.exceptions.ExecutionAlreadyExists
         given = json.loads(input)
@@ -156,6 +211,7 @@ class Machine:
         execution.state = _chosen(STATES["Start"], given)
 
     def send_task_success(self, taskToken: str, output: str) -> None:
+        self._before()
         for execution in self.executions.values():
             if execution.token == taskToken and execution.status == "RUNNING" and execution.waiting:
                 execution.input |= json.loads(output)
@@ -171,6 +227,7 @@ class Machine:
             raise self.exceptions.ExecutionDoesNotExist from None
 
     def stop_execution(self, executionArn: str, cause: str) -> None:
+        self._before()
         execution = self.executions[executionArn.rpartition(":")[2]]
         if execution.status == "RUNNING":
             execution.status = "ABORTED"
@@ -200,14 +257,17 @@ def _chosen(choice: Mapping[str, Any], given: Mapping[str, Any]) -> str:
 class Told:
     """What was published on the bus and mailed."""
 
+    before: Callable[[], None]
     events: list[dict[str, Any]] = field(default_factory=list)
     mails: list[dict[str, Any]] = field(default_factory=list)
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        self.before()
         self.events += [json.loads(entry["Detail"]) for entry in Entries]
         return {"FailedEntryCount": 0, "Entries": [{} for _ in Entries]}
 
     def publish_batch(self, TopicArn: str, PublishBatchRequestEntries: list[dict[str, Any]]) -> dict[str, Any]:
+        self.before()
         self.mails += [{"TopicArn": TopicArn, **mail} for mail in PublishBatchRequestEntries]
         return {}
 
@@ -242,17 +302,22 @@ class Cloud:
     Attributes:
         table, bucket, machine, told: what holds its state.
         late: handlers and parks of executions that were stopped: they may yet come, as stopping an execution does not
-            stop what it has begun.
+            stop what it has begun. And functions that hang: whoever called them has given them up.
         messages: what S3 has told and nobody has read.
         runs: every start of a status handler in the generation that counts: batch, event and generation.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now = datetime(2026, 11, 2, tzinfo=UTC)
-        self.table, self.machine, self.told = MemoryTable(), Machine(), Told()
-        self.bucket = Bucket(lambda: self.now)
+        self.table, self.machine, self.told = MemoryTable(), Machine(self._before), Told(self._before)
+        self.bucket = Bucket(lambda: self.now, self._before, self._after)
+        self.table.before_write, self.table.after_write = self._before, self._after
+        self._planned_before: Callable[[], None] | None = None
+        self._planned_after: Callable[[], None] | None = None
+        self._hang_before: int | None = None
+        self._calm = False
         self.store = Store("batches", self.table)  # type: ignore[arg-type]
-        self.late: list[Execution] = []
+        self.late: list[Execution | Hanging] = []
         self.messages: list[str] = []
         self.runs: list[tuple[str, int]] = []
         self.calls = 0
@@ -297,16 +362,14 @@ class Cloud:
         """A call of the API; a body that is a text is sent as it is."""
         self.calls += 1
         iam = {"callerId": f"AROA{who}:s", "userArn": f"arn:aws:sts::1:assumed-role/{who}/s"}
-        answer = api.handler(
-            {
-                "routeKey": f"POST /{duty}{route}",
-                "pathParameters": {"project": PROJECT, **({"batch": batch} if batch else {})},
-                "headers": {"idempotency-key": key} if key else {},
-                "requestContext": {"requestId": f"r{self.calls}", "authorizer": {"iam": iam}},
-                "body": body if isinstance(body, str) else json.dumps(body),
-            },
-            None,
-        )
+        request = {
+            "routeKey": f"POST /{duty}{route}",
+            "pathParameters": {"project": PROJECT, **({"batch": batch} if batch else {})},
+            "headers": {"idempotency-key": key} if key else {},
+            "requestContext": {"requestId": f"r{self.calls}", "authorizer": {"iam": iam}},
+            "body": body if isinstance(body, str) else json.dumps(body),
+        }
+        answer = self._invoke(lambda: api.handler(request, None))
         return answer["statusCode"], json.loads(answer["body"])
 
     def head(self, batch: str) -> dict[str, Any] | None:
@@ -329,7 +392,7 @@ class Cloud:
             ]
         }
         try:
-            failed = dispatcher.handler(event, None)["batchItemFailures"]
+            failed = self._invoke(lambda: dispatcher.handler(event, None))["batchItemFailures"]
         except Killed:
             self.table.records += records
             return False
@@ -339,7 +402,7 @@ class Cloud:
     def sweep(self) -> dict[str, int]:
         """The reconciler runs; if it is killed, its schedule calls it again a minute later."""
         try:
-            return dict(reconciler.handler({}, None))
+            return dict(self._invoke(lambda: reconciler.handler({}, None)))
         except Killed:
             return {}
 
@@ -350,7 +413,7 @@ class Cloud:
         """The function of S3's messages reads one; one that fails comes again."""
         record = {"messageId": "m", "body": message, "attributes": {"SentTimestamp": "1793600000000"}}
         try:
-            if storage_events.handler({"Records": [record]}, None)["batchItemFailures"]:
+            if self._invoke(lambda: storage_events.handler({"Records": [record]}, None))["batchItemFailures"]:
                 self.messages.append(message)
         except Killed:
             self.messages.append(message)
@@ -391,7 +454,7 @@ class Cloud:
         assert execution.state == on(given["status"])
         module = importlib.import_module(f"gtplus_runtime.handlers.{slug}")
         try:
-            module.handler(payload, None)
+            self._invoke(lambda: module.handler(payload, None))
         except (Killed, Exception):
             return False
         return True
@@ -405,14 +468,13 @@ class Cloud:
             execution.token = token
         given = self._filled(arguments, execution.input, token)
         # Step Functions writes, not a function: nobody kills it, and it retries what DynamoDB could not do.
-        before, after = self.table.before_write, self.table.after_write
-        self.table.before_write = self.table.after_write = lambda: None
+        calm, self._calm = self._calm, True
         try:
             self.table.update_item(**given)
         except ConditionalCheckFailedException:
             return False
         finally:
-            self.table.before_write, self.table.after_write = before, after
+            self._calm = calm
         return True
 
     def _filled(self, value: Any, given: Mapping[str, Any], token: str) -> Any:
@@ -440,16 +502,18 @@ class Cloud:
             self.late.append(Execution(execution.name, execution.state, dict(execution.input), token=execution.token))
         execution.status = "ABORTED"
 
-    def come_late(self, execution: Execution) -> None:
-        """A handler or a park of an execution that was stopped."""
-        if STATES[execution.state]["Resource"].endswith("lambda:invoke"):
-            self.run_handler(execution)
+    def come_late(self, what: Execution | Hanging) -> None:
+        """A handler or a park of an execution that was stopped, or a function that hangs."""
+        if isinstance(what, Hanging):
+            what.go_on()
+        elif STATES[what.state]["Resource"].endswith("lambda:invoke"):
+            self.run_handler(what)
         else:
-            self.write(execution)
+            self.write(what)
 
-    def fail_after(self, writes: int, *, written: bool, error: type[BaseException]) -> None:
-        """Let the n-th write from now on go wrong, before or after it is written."""
-        left = [writes]
+    def fail_after(self, changes: int, *, made: bool, error: type[BaseException]) -> None:
+        """Let the n-th change from now on go wrong, before or after it is made."""
+        left = [changes]
 
         def hit() -> None:
             left[0] -= 1
@@ -458,21 +522,54 @@ class Cloud:
                 raise error
 
         self.mend()
-        if written:
-            self.table.after_write = hit
+        if made:
+            self._planned_after = hit
         else:
-            self.table.before_write = hit
+            self._planned_before = hit
 
     def overtake(self, work: Callable[[], None]) -> None:
-        """Let somebody come between the next write and what was read for it."""
+        """Let somebody come between the next change and what was read for it."""
 
         def come() -> None:
             self.mend()
             work()
 
         self.mend()
-        self.table.before_write = come
+        self._planned_before = come
+
+    def hang_before(self, changes: int) -> None:
+        """Let the next function hang before its n-th change."""
+        self._hang_before = changes
 
     def mend(self) -> None:
         """Nothing goes wrong any more."""
-        self.table.before_write = self.table.after_write = lambda: None
+        self._planned_before = self._planned_after = self._hang_before = None
+
+    def end(self) -> None:
+        """No thread is left over."""
+        for function in self.late:
+            if isinstance(function, Hanging):
+                function.go_on(killed=True)
+
+    def _invoke(self, work: Callable[[], Any]) -> Any:
+        """Run a function; where it hangs, whoever called it sees as much of it as of one that was killed."""
+        if self._hang_before is None:
+            return work()
+        function, self._hang_before = Hanging(work, self._hang_before), None
+        if function.begin():
+            self.late.append(function)
+            raise Killed
+        if function.error is not None:
+            raise function.error
+        return function.answer
+
+    def _before(self) -> None:
+        if not self._calm:
+            if isinstance(function := current_thread(), Hanging):
+                function.change()
+            if self._planned_before is not None:
+                self._planned_before()
+
+    def _after(self) -> None:
+        if not self._calm and self._planned_after is not None:
+            self._planned_after()

@@ -1,5 +1,6 @@
 """The engine, whatever happens: any sequence of commands, duplicates, lost and doubled records, functions that are
-killed before and after any write, executions that are stopped, generations that are raised, handlers that come late.
+killed before and after any change, or hang there and go on when everybody has given them up, executions that are
+stopped, generations that are raised, handlers that come late.
 
 The real API, dispatcher, reconciler and handlers run against `cloud.py`; what they answer and where it ends is held
 against `model.py`, which shares nothing with them. `GTPLUS_ENGINE_STEPS` asks for more than CI's 100,000 steps.
@@ -71,6 +72,10 @@ class Engine(RuleBasedStateMachine):
         self.resent: dict[str, tuple[int, Any]] = {}
         self.looked_at: dict[str, Any] = {}
         self.histories: dict[str, list[dict[str, Any]]] = {}
+        self.kept_of: dict[str, Any] = {}
+        self.kept: dict[str, bytes] = {}
+        self.given: dict[str, str] = {}
+        self.rounds: dict[str, list[int]] = {}
         self.answers: list[tuple[tuple[Any, ...], tuple[int, Any]]] = []
         self.cloud.call("ann", "request", PATH, FORM, "")
         assert self.cloud.call("ops", "operate", f"{PATH}/approve", {}, "")[0] == 200
@@ -235,12 +240,20 @@ class Engine(RuleBasedStateMachine):
                 )
             )
 
-    @rule(writes=st.integers(0, 3), written=st.booleans(), error=st.sampled_from([Killed, NoAnswer]))
-    def next_time_a_write_goes_wrong(self, writes: int, written: bool, error: type[BaseException]) -> None:
-        self.cloud.fail_after(writes, written=written, error=error)
+    @rule(changes=st.integers(0, 3), made=st.booleans(), error=st.sampled_from([Killed, NoAnswer]))
+    def the_next_change_goes_wrong(self, changes: int, made: bool, error: type[BaseException]) -> None:
+        self.cloud.fail_after(changes, made=made, error=error)
+
+    @rule(changes=st.integers(0, 4))
+    def the_next_function_hangs(self, changes: int) -> None:
+        self.cloud.hang_before(changes)
+
+    @rule(batch=batches, content=st.sampled_from([b"x", b"y"]))
+    def the_input_changes(self, batch: str, content: bytes) -> None:
+        self.cloud.bucket.objects[f"raw/{batch}/0.txt"] = content, self.cloud.now
 
     @rule(batch=batches, good=st.booleans(), resend=st.booleans())
-    def the_next_write_is_overtaken(self, batch: str, good: bool, resend: bool) -> None:
+    def the_next_change_is_overtaken(self, batch: str, good: bool, resend: bool) -> None:
         """Between what it read and what it writes, another command is carried out: the next one, or the same."""
 
         def come() -> None:
@@ -279,6 +292,30 @@ class Engine(RuleBasedStateMachine):
                 assert head["handled"] <= len(first), "an event counts as handled, and its handler has not run"
 
     @invariant()
+    def what_was_kept_stays_as_it_was(self) -> None:
+        """Files that a head names, and what the provider was given, whoever comes late."""
+        for batch in BATCHES:
+            item = self.cloud.table.items.get((Key(PROJECT, batch).pk, "HEAD"))
+            if item is self.kept_of.get(batch):
+                continue
+            self.kept_of[batch] = item
+            head = self.cloud.head(batch)
+            assert head is not None
+            facts = head["facts"]
+            given = any(e["status"] == "Data transfer in progress" for e in self.histories[batch][: head["handled"]])
+            for name, value in facts.items():
+                if name in ("inventory", "sample", "verdicts", "verification", "rework", "report"):
+                    uri = value["uri"] if isinstance(value, dict) else value
+                    content = self.cloud.bucket.objects[uri.removeprefix(f"s3://{BUCKET}/")][0]
+                    assert self.kept.setdefault(uri, content) == content, f"{uri} was written over"
+            if given:
+                assert self.given.setdefault(batch, facts["inventory"]) == facts["inventory"], "another inventory"
+            rounds = [facts[name]["round"] if name in facts else 0 for name in ("labels", "sample")]
+            before = self.rounds.setdefault(batch, rounds)
+            assert all(now >= then for now, then in zip(rounds, before, strict=True)), "labels of an earlier round"
+            self.rounds[batch] = rounds
+
+    @invariant()
     def no_more_are_in_transfer_than_the_provider_takes(self) -> None:
         statuses = [events[-1]["status"] for events in self.histories.values() if events]
         assert statuses.count("Data transfer in progress") <= LIMITS["max_in_transfer"]
@@ -306,6 +343,7 @@ class Engine(RuleBasedStateMachine):
             self.everything_was_told()
             self.every_batch_can_be_brought_to_its_end()
         finally:
+            self.cloud.end()
             self.patch.undo()
 
     def settle(self) -> None:
@@ -314,7 +352,7 @@ class Engine(RuleBasedStateMachine):
         cloud.mend()
         # First for longer than between two looks at a delivery that S3 told of in vain.
         for hours in (7, *[2] * 60):
-            before = repr(cloud.table.items)
+            before = dict(cloud.table.items)
             while cloud.table.records or cloud.messages or cloud.late or self.steppable:
                 while cloud.late:
                     cloud.come_late(cloud.late.pop())
@@ -327,11 +365,14 @@ class Engine(RuleBasedStateMachine):
             cloud.now += timedelta(hours=hours)
             cloud.sweep()
             self.histories_only_grow_and_hold_legal_steps()
-            if not (cloud.table.records or self.steppable or cloud.messages) and repr(cloud.table.items) == before:
+            changed = {key: item for key, item in cloud.table.items.items() if item != before.get(key)}
+            if not (cloud.table.records or self.steppable or cloud.messages or changed):
                 return
-        raise AssertionError("it never comes to rest")
+        raise AssertionError(f"it never comes to rest: {changed}")
 
     def all_is_at_rest(self) -> None:
+        self.kept_of.clear()
+        self.what_was_kept_stays_as_it_was()
         heads = {batch: head for batch in BATCHES if (head := self.cloud.head(batch))}
         transferring = sum(head["status"] == "Data transfer in progress" for head in heads.values())
         # A batch that was paused keeps its place in the line.
@@ -341,7 +382,10 @@ class Engine(RuleBasedStateMachine):
             assert head["handled"] == head["seq"], f"{batch} is stuck in {head['status']}: {head.get('failure')}"
             assert ("open" in head) == (head["status"] not in model.ENDS)
             notice = json.loads(self.cloud.bucket.objects[f"labels/{batch}/gtplus/notice.json"][0])
-            assert notice["status"] == head["status"], "who sees the output location alone knows where the batch stands"
+            known = notice["status"], notice["round"], notice["workOrder"]
+            assert known == (head["status"], head["round"], head["facts"].get("workOrder")), (
+                "who sees the output location alone knows where the batch stands"
+            )
             assert model.at_rest(
                 head["status"],
                 in_line=transferring + paused >= LIMITS["max_in_transfer"],

@@ -66,11 +66,15 @@ class S3:
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         self.calls["get"] += 1
-        return {"Body": Body(self._there(Key, "GetObject"))}
+        content = self._there(Key, "GetObject")
+        return {"Body": Body(content), "ETag": f'"{etag(content)}"'}
 
-    def put_object(self, Bucket: str, Key: str, Body: Any, ContentType: str = "", IfNoneMatch: str = "") -> None:
+    def put_object(
+        self, Bucket: str, Key: str, Body: Any, ContentType: str = "", IfNoneMatch: str = "", IfMatch: str = ""
+    ) -> None:
         self.calls["put"] += 1
-        if IfNoneMatch and Key in self.keys:
+        there = self.keys.get(Key)
+        if (IfNoneMatch and there is not None) or (IfMatch and (there is None or f'"{etag(there)}"' != IfMatch)):
             raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
         self.keys[Key] = Body if isinstance(Body, bytes) else Body.read()
 

@@ -42,6 +42,7 @@ class Table:
         facts: Mapping[str, Any],
         objects: Mapping[str, int] | None = None,
         *,
+        handling: int | None = None,
         seq: int | None = None,
     ) -> None:
         if generation != self.now["generation"] or seq not in (None, self.now["seq"]):
@@ -69,7 +70,10 @@ class S3:
     def write_json(self, uri: str, value: Any) -> str:
         return uri
 
-    def write_lines(self, uri: str, entries: Any) -> str:
+    def replace_json(self, uri: str, value: Any, stays: Any) -> None:
+        pass
+
+    def keep_lines(self, uri: str, entries: Any) -> str:
         self.written[uri] = entries
         return uri
 
@@ -85,6 +89,7 @@ def table(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Table:
     sha256 = Coverage([MANIFEST], "label", ["s3://data/raw/1"]).sha256
     made = Table(
         {
+            "uid": "u",
             "status": "Accepted",
             "seq": 7,
             "handled": 6,
@@ -161,6 +166,18 @@ def test_an_object_that_is_a_text_of_its_own_is_named_as_such_in_the_rework_list
     ]
 
 
+def test_after_a_pause_a_rejected_batch_keeps_its_rework_list_with_the_reason(table: Table, s3: S3) -> None:
+    """The event that is handled then is the resume, and has no reason."""
+    table.now |= {"status": "Rejected"}
+    rejected.handler(EVENT, None)
+    (written,) = s3.written.items()
+    table.now |= {"seq": 9, "handled": 8}
+    table.event = {"seq": 9, "round": 1, "data": {}}
+    assert rejected.handler({**EVENT, "seq": 9}, None) == {"outcome": "done"}
+    assert list(s3.written.items()) == [written]
+    assert table.now["facts"]["rework"] == written[0]
+
+
 def test_after_the_last_round_the_rework_list_waits_for_an_operator(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +202,14 @@ def test_a_handler_that_comes_too_late_does_nothing(
     table.now |= change
     assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
     assert (table.now, table.advanced) == (before, [])
+
+
+def test_what_a_cancelled_batch_had_before_it_is_left_so_that_nothing_holds_up_its_end(table: Table) -> None:
+    """The manifest was changed, so an acceptance that was not handled yet could never be."""
+    table.now["facts"]["labels"] = {"sha256": "another"}
+    table.now |= {"status": "Cancelled", "seq": 8}
+    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert "problem" not in table.now["facts"]
 
 
 def test_a_failure_goes_to_the_state_machine_and_its_log_line_holds_no_data(

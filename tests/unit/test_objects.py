@@ -1,7 +1,9 @@
 """The objects of a project and its place: what is found is what is there, by few calls, and refusals have words."""
 
 import json
+import re
 from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtplus_runtime import aws, objects, places
-from gtplus_runtime.objects import Objects, Unreadable
+from gtplus_runtime.objects import Crowded, Objects, Unreadable
 from gtplus_runtime.places import Grant, Limits, Place, find_place, split_uri
 from tests.unit.fake_s3 import S3, etag
 
@@ -201,3 +203,56 @@ def test_a_project_that_is_deployed_a_moment_later_is_found(ssm: Ssm) -> None:
     assert find_place("p") is None
     ssm.values["/gtplus/w/projects/p"] = VALUE
     assert find_place("p") is not None
+
+
+def test_what_is_kept_bears_its_hash_so_that_no_other_content_takes_its_place() -> None:
+    s3 = S3({})
+    ours = Objects(s3)  # type: ignore[arg-type]
+    first, other = ours.keep_lines("s3://data/b/list.jsonl", [1]), ours.keep_lines("s3://data/b/list.jsonl", [2])
+    assert ours.keep_lines("s3://data/b/list.jsonl", [1]) == first != other
+    assert re.fullmatch(r"s3://data/b/list-[0-9a-f]{16}\.jsonl", first)
+    assert [s3.keys[split_uri(uri)[1]] for uri in (first, other)] == [b"1\n", b"2\n"]
+
+
+class TestWhatIsReplaced:
+    URI = "s3://data/notice.json"
+
+    def replace(self, s3: S3, value: int) -> int:
+        """What lies there afterwards; the greater one stays."""
+        Objects(s3).replace_json(self.URI, value, lambda there: there > value)  # type: ignore[arg-type]
+        return int(json.loads(s3.keys["notice.json"]))
+
+    def test_the_later_one_stays_in_whatever_order_they_come(self) -> None:
+        s3 = S3({})
+        assert [self.replace(s3, value) for value in (2, 1, 3)] == [2, 2, 3]
+
+    @pytest.mark.parametrize("there", [{}, {"notice.json": b"1"}], ids=["nothing there", "one there"])
+    @pytest.mark.parametrize(("other", "after"), [(b"9", 9), (b"1", 5), (b"no JSON", 5)])
+    def test_who_comes_between_is_seen(
+        self, there: dict[str, bytes], other: bytes, after: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        s3 = S3(there)
+        put, others = s3.put_object, [other]
+
+        def overtaken(**call: Any) -> None:
+            if others:
+                s3.keys["notice.json"] = others.pop()
+            put(**call)
+
+        monkeypatch.setattr(s3, "put_object", overtaken)
+        assert self.replace(s3, 5) == after
+
+    def test_where_others_come_between_every_time_it_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        s3 = S3({"notice.json": b"1"})
+        error = ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+        monkeypatch.setattr(s3, "put_object", mock.Mock(side_effect=error))
+        with pytest.raises(Crowded, match="too many at once"):
+            self.replace(s3, 5)
+
+    @pytest.mark.parametrize("call", ["get_object", "put_object"])
+    def test_a_refusal_is_passed_on(self, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        s3 = S3({})
+        error = ClientError({"Error": {"Code": "AccessDenied"}}, call)
+        monkeypatch.setattr(s3, call, mock.Mock(side_effect=error))
+        with pytest.raises(ClientError, match="AccessDenied"):
+            self.replace(s3, 5)

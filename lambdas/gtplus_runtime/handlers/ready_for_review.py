@@ -28,7 +28,7 @@ def handler(batch: Batch) -> None:
         | ({} if weight is None else {"weight": weight})
         for label, weight in sample
     ]
-    uri = batch.objects.write_lines(batch.round_file("sample.jsonl"), entries)
+    uri = batch.objects.keep_lines(batch.round_file("sample.jsonl"), entries)
     summary, files = coverage.summary(), label_files(batch.objects, coverage.files, batch.place.writes)
     counts = {
         "completed": len(labeled),

@@ -8,14 +8,10 @@ from gtplus_runtime.review import named
 @on_status
 def handler(batch: Batch) -> None:
     """List the objects found wrong; without a review of this round, the whole batch for the reason given."""
-    facts = batch.facts
-    verdicts = facts.get("verdicts")
-    if verdicts and facts["sample"]["round"] == batch.round and f"/round-{batch.round}/" in verdicts:
-        wrong = [{**named(v.object), "reason": v.reason} for v in batch.review(batch.sample()).wrong]
-    else:
-        reason = str(batch.event["data"].get("reason", ""))
-        wrong = [{**named(source), "reason": reason} for source in batch.sources()]
-    rework = batch.objects.write_lines(batch.round_file("rework.jsonl"), wrong)
+    rework = str(batch.facts.get("rework", ""))
+    # After a pause this runs once more, and the event that it handles then is the resume.
+    if f"/round-{batch.round}/" not in rework:
+        rework = batch.objects.keep_lines(batch.round_file("rework.jsonl"), _wrong(batch))
     batch.tell_provider()
     if batch.round >= batch.place.settings["maxRounds"]:
         batch.note(rework=rework, problem=f"round {batch.round} was the last agreed: an operator allows one more")
@@ -23,3 +19,11 @@ def handler(batch: Batch) -> None:
     # Noted and not said with the advance: an operator may have sent it for rework already.
     batch.note(rework=rework)
     batch.advance(BatchStatus.SENT_FOR_REWORK)
+
+
+def _wrong(batch: Batch) -> list[dict[str, str]]:
+    verdicts = batch.facts.get("verdicts")
+    if verdicts and batch.facts["sample"]["round"] == batch.round and f"/round-{batch.round}/" in verdicts:
+        return [{**named(v.object), "reason": v.reason} for v in batch.review(batch.sample()).wrong]
+    reason = str(batch.event["data"].get("reason", ""))
+    return [{**named(source), "reason": reason} for source in batch.sources()]

@@ -26,11 +26,11 @@ def handler(batch: Batch) -> None:
             keep=lambda text, frozen: inventory.write(inventory_line(text, frozen)),
         )
         if report.counts:
-            everything = objects.write_file(batch.file("report.jsonl"), problems)
-            uri = objects.write_json(batch.file("report.json"), {**report.answer(), "all": everything})
+            everything = objects.keep_file(batch.file("report.jsonl"), problems)
+            uri = objects.keep_json(batch.file("report.json"), {**report.answer(), "all": everything})
             batch.advance(BatchStatus.DATA_TRANSFER_FAILED, reason=report.summary(), report=uri)
             return
-        frozen = objects.write_file(batch.file("inventory.jsonl"), inventory)
+        frozen = objects.keep_file(batch.file("inventory.jsonl"), inventory)
     batch.note(
         {"total": report.good, "completed": 0, "failed": 0},
         inventory=frozen,

@@ -29,7 +29,7 @@ def handler(batch: Batch) -> None:
         }
         for verdict in review.judged
     ]
-    verification = batch.objects.write_lines(batch.round_file("verification.manifest"), lines)
+    verification = batch.objects.keep_lines(batch.round_file("verification.manifest"), lines)
     batch.tell_provider()
     batch.advance(
         BatchStatus.REVIEW_COMPLETE,
