@@ -44,6 +44,9 @@ class Table:
 
     reads = 0
 
+    def event(self, key: Key, seq: int) -> dict[str, Any] | None:
+        return ITEMS.get((key.pk, f"EVENT#{seq:08}"))
+
     def read(self, places: Iterable[Place]) -> dict[Place, dict[str, Any]]:
         Table.reads += 1
         return {place: ITEMS[place] for place in places if place in ITEMS}
@@ -266,6 +269,21 @@ def refused(outside: Outside, monkeypatch: pytest.MonkeyPatch, call: str, error:
 
 def test_an_execution_that_has_begun_fails_no_record(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(outside, monkeypatch, "start_execution", "ExecutionAlreadyExists") == []
+
+
+@pytest.mark.parametrize("seq", [1, 3])
+def test_the_first_handler_is_told_the_call_that_began_the_batch(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch, seq: int
+) -> None:
+    """Also where others have called before the execution was started."""
+    begun: list[str] = []
+    monkeypatch.setenv("GTPLUS_STATE_MACHINE", "machine")
+    monkeypatch.setattr(outside, "start_execution", lambda **start: begun.append(start["input"]), raising=False)
+    head = {**HEAD, "seq": seq, "handled": 0, "correlation": f"call {seq}"}
+    first = {"seq": 1, "status": "Request submitted", "correlation": "call 1"}
+    with patch.dict(ITEMS, {(KEY.pk, "HEAD"): head, (KEY.pk, "EVENT#00000001"): first}):
+        assert follow("HEAD", "MODIFY") == []
+    assert [json.loads(start)["correlation"] for start in begun] == ["call 1"]
 
 
 @pytest.mark.parametrize("error", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])

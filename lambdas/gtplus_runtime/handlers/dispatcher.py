@@ -176,6 +176,8 @@ def _wake(table: Store, key: Key, head: dict[str, Any] | None) -> None:
         case Following.START:
             name = execution_name(head)
             handled, status = head["handled"], head.get("handledStatus")
+            # Where nothing is handled yet, the first handler runs at once, and for the call that began the batch.
+            began = head if handled or head["seq"] == 1 else table.event(key, 1) or head
             start = {
                 "project": key.project,
                 "batch": key.batch,
@@ -183,7 +185,7 @@ def _wake(table: Store, key: Key, head: dict[str, Any] | None) -> None:
                 "handled": handled > 0,
                 "seq": handled or 1,
                 "status": status or BATCH.first.name,
-                "correlation": head.get("correlation", ""),
+                "correlation": began.get("correlation", ""),
             }
             try:
                 machine.start_execution(
