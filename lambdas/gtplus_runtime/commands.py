@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, Lifecycle
+from gtplus_runtime.lifecycle import BATCH, PROJECT, TAKES_BATCHES, BatchStatus, Duty, Lifecycle, ProjectStatus
 from gtplus_runtime.problems import Problem, Refused, shown
 
 Head = Mapping[str, Any]
@@ -86,6 +86,10 @@ def decide_project(head: Head | None, command: Command) -> list[Event]:
         return [_first(PROJECT, 0, command)]
     if head is None:
         raise Refused(404, "this project has not been requested", [_request_first()])
+    resumed = head.get("pausedFrom")
+    if resumed is not None and command.target not in (resumed, PROJECT.paused, ProjectStatus.CLOSED):
+        # A pause is no way back, and none around the steps.
+        raise _illegal(PROJECT, head, shown(command.target), command.actor.duty)
     return _step(PROJECT, head, command, command.actor.duty)
 
 
@@ -269,6 +273,8 @@ def _illegal(lifecycle: Lifecycle, head: Head, wanted: str, duty: Duty) -> Refus
     current = lifecycle[head["status"]]
     if current.is_end:
         mend = f"{current.name} is an end, nothing can follow"
+    elif lifecycle is PROJECT and current.name == PROJECT.paused:
+        mend = "resume it first: gtplus project resume"
     elif following := lifecycle.next_for(current.name, duty):
         mend = f"what can follow for you is: {', '.join(following)}"
     else:

@@ -328,7 +328,7 @@ def _project_statuses() -> list[Status]:
         *line,
         Status(
             _P.PAUSED,
-            "Paused at the customer's request.",
+            "Paused at the customer's request; a resume goes back to where it was.",
             {**{name: _OPERATOR for name, _ in _MAIN_LINE}, _P.CLOSED: _OPERATOR},
         ),
         Status(_P.DECLINED, "The request was declined.", waits_for=Duty.REQUEST, ours=True),

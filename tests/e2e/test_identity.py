@@ -264,6 +264,7 @@ def test_no_log_line_holds_a_token_a_body_or_a_name_of_a_person(world: World) ->
 
 
 def test_a_batch_of_a_project_that_is_not_approved_is_refused(world: World) -> None:
+    before = world.call("approver", "project.show", project=NEIGHBOUR)["status"]
     world.call("approver", "project.status", project=NEIGHBOUR, status="Paused")
     try:
         uri = f"s3://{world.buckets[NEIGHBOUR]}/raw/"
@@ -271,7 +272,7 @@ def test_a_batch_of_a_project_that_is_not_approved_is_refused(world: World) -> N
             world.call("faces-requester", "batch.create", "x", project=NEIGHBOUR, input=uri)
         assert refusal.value.problems[0].value == "'Paused'"
     finally:
-        world.call("approver", "project.status", project=NEIGHBOUR, status="Pilot in progress")
+        world.call("approver", "project.status", project=NEIGHBOUR, status=before)
 
 
 def test_a_project_without_a_place_is_not_approved_and_the_lines_to_add_are_shown(world: World) -> None:

@@ -286,6 +286,18 @@ def test_an_operator_approves_or_declines_and_a_requester_does_neither() -> None
         move(project("Declined"), "Request approved")
 
 
+def test_a_paused_project_goes_on_where_it_was_and_nowhere_else_or_is_closed() -> None:
+    head = project("Pilot complete")
+    paused = apply(head, decide_project(head, Command("project.status", OPS, AT, "Paused")))
+    for target in ("Request approved", "Pilot in progress", "Production in progress", "Review in progress"):
+        with pytest.raises(Refused, match="cannot follow 'Paused'") as error:
+            move(paused, target)
+        assert "gtplus project resume" in error.value.problems[0].mend
+    assert move(paused, "Pilot complete") == ["Pilot complete"]
+    assert move(paused, "Closed") == ["Closed"]
+    assert move(paused, "Paused") == []
+
+
 @pytest.mark.parametrize(
     ("status", "taken"),
     [
