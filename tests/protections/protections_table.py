@@ -8,6 +8,8 @@ _HELD = "tests/e2e/test_store.py"
 """The same tests on the table in memory and on the local cloud's; those in memory take no time."""
 _ANY = 'update.condition("attribute_exists(pk)")'
 
+_LATE = "tests/engine/test_late.py::test_a_handler_that_goes_on_late_changes_nothing"
+
 EVENTS = [
     Protection(
         "an event is written once",
@@ -166,9 +168,19 @@ NOTES = [
     Protection(
         "a handler of an older generation notes nothing",
         _STORE,
-        '        update.condition("generation = :generation", generation=generation)\n        if seq is not None:',
-        f"        {_ANY}\n        if seq is not None:",
+        '        update.condition("generation = :generation", generation=generation)\n        if handling is not None:',
+        f"        {_ANY}\n        if handling is not None:",
         (f"{_HELD}::test_a_handler_of_an_older_generation_writes_nothing[memory]",),
+    ),
+    Protection(
+        "a run that ends after its event was handled notes nothing",
+        _STORE,
+        'update.condition("handled < :handling", handling=handling)',
+        "pass",
+        (
+            f"{_LATE}[Request submitted-beside its retry-at once]",
+            f"{_LATE}[Ready for review-beside its retry-at once]",
+        ),
     ),
     Protection(
         "what holds in one status alone is not noted in the next",

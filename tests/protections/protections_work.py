@@ -4,6 +4,8 @@ from tests.protections.protection import RUNTIME, Protection
 
 _COMMANDS, _DECIDES = f"{RUNTIME}/commands.py", "tests/unit/test_commands.py"
 _API, _ANSWERS = f"{RUNTIME}/handlers/api.py", "tests/unit/test_api.py"
+_OBJECTS = f"{RUNTIME}/objects.py"
+_LATE = "tests/engine/test_late.py::test_a_handler_that_goes_on_late_changes_nothing"
 _HANDLING, _HANDLES = f"{RUNTIME}/handling.py", "tests/unit/test_handlers.py"
 _TRANSFERS = "tests/unit/test_transfers.py"
 _STORAGE, _HEARS = f"{RUNTIME}/storage.py", "tests/unit/test_storage.py"
@@ -106,6 +108,48 @@ API = [
 ]
 
 HANDLERS = [
+    Protection(
+        "what a batch had before its cancellation does not hold up its end",
+        _HANDLING,
+        'if head["status"] == BatchStatus.CANCELLED != event["status"]:',
+        "if False:",
+        (f"{_HANDLES}::test_what_a_cancelled_batch_had_before_it_is_left_so_that_nothing_holds_up_its_end",),
+    ),
+    Protection(
+        "what is relied upon is not written over by who comes late",
+        _OBJECTS,
+        'kept = f"{stem}-{digest.hexdigest()[:16]}{dot}{suffix}"',
+        "kept = uri",
+        (f"{_LATE}[Request submitted-beside its retry-at once]", f"{_LATE}[Ready for review-beside its retry-at once]"),
+    ),
+    Protection(
+        "the later notice stays",
+        _OBJECTS,
+        'if stays(json.loads(there["Body"].read())):',
+        "if False:",
+        (f"{_LATE}[Paused-beside its retry-at the end]", f"{_LATE}[In progress-beside a newer generation-at the end]"),
+    ),
+    Protection(
+        "of two who know as much the handler of the later event has the notice",
+        _HANDLING,
+        'there["order"] > order',
+        'there["order"][0] > order[0]',
+        (f"{_LATE}[Data received-beside its retry-at once]",),
+    ),
+    Protection(
+        "two who write the notice at one moment go one after the other",
+        _OBJECTS,
+        'self._put(uri, _json(value), "application/json", **guard)',
+        'self._put(uri, _json(value), "application/json")',
+        ("tests/unit/test_objects.py::TestWhatIsReplaced::test_who_comes_between_is_seen",),
+    ),
+    Protection(
+        "after a pause a rework list keeps its reasons",
+        f"{RUNTIME}/handlers/rejected.py",
+        'if f"/round-{batch.round}/" not in rework:',
+        "if True:",
+        (f"{_HANDLES}::test_after_a_pause_a_rejected_batch_keeps_its_rework_list_with_the_reason",),
+    ),
     Protection(
         "a handler of an older generation does nothing",
         _HANDLING,
