@@ -410,6 +410,17 @@ def test_a_handler_of_an_older_generation_writes_nothing(store: Store, project: 
     assert seqs(store, key) == [1, 2]
 
 
+def test_an_event_that_is_handled_takes_no_more_notes(store: Store, project: str, client: Any) -> None:
+    """A run that was given up, and ends after the next one."""
+    key = create(store, project)
+    store.note(key, 1, {"inventory": "s3://data/first"}, handling=1)
+    park(client, key, generation=1, handled=1)
+    with pytest.raises(Superseded):
+        store.note(key, 1, {"inventory": "s3://data/late"}, handling=1)
+    assert (store.head(key) or {})["facts"]["inventory"] == "s3://data/first"
+    store.note(key, 1, {"inventory": "s3://data/next"}, handling=2)
+
+
 def test_what_holds_in_one_status_alone_is_not_noted_in_the_next(store: Store, project: str) -> None:
     key = create(store, project)
     store.note(key, 1, {"delivery": {"problems": ["x"]}}, seq=1)

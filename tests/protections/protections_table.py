@@ -180,6 +180,7 @@ NOTES = [
         (
             f"{_LATE}[Request submitted-beside its retry-at once]",
             f"{_LATE}[Ready for review-beside its retry-at once]",
+            f"{_HELD}::test_an_event_that_is_handled_takes_no_more_notes[memory]",
         ),
     ),
     Protection(

@@ -120,14 +120,22 @@ HANDLERS = [
         _OBJECTS,
         'kept = f"{stem}-{digest.hexdigest()[:16]}{dot}{suffix}"',
         "kept = uri",
-        (f"{_LATE}[Request submitted-beside its retry-at once]", f"{_LATE}[Ready for review-beside its retry-at once]"),
+        (
+            f"{_LATE}[Request submitted-beside its retry-at once]",
+            f"{_LATE}[Ready for review-beside its retry-at once]",
+            "tests/unit/test_objects.py::test_what_is_kept_bears_its_hash_so_that_no_other_content_takes_its_place",
+        ),
     ),
     Protection(
         "the later notice stays",
         _OBJECTS,
         'if stays(json.loads(there["Body"].read())):',
         "if False:",
-        (f"{_LATE}[Paused-beside its retry-at the end]", f"{_LATE}[In progress-beside a newer generation-at the end]"),
+        (
+            f"{_LATE}[Paused-beside its retry-at the end]",
+            f"{_LATE}[In progress-beside a newer generation-at the end]",
+            "tests/unit/test_objects.py::TestWhatIsReplaced::test_the_later_one_stays_in_whatever_order_they_come",
+        ),
     ),
     Protection(
         "of two who know as much the handler of the later event has the notice",
@@ -183,6 +191,27 @@ HANDLERS = [
             f"{_HANDLES}::test_a_failure_goes_to_the_state_machine_and_its_log_line_holds_no_data",
             *(f"{_FAULT}[{kind}]" for kind in ("transfer", "notice", "labels", "decision", "completeness", "end")),
         ),
+    ),
+    Protection(
+        "a handler notes nothing for an event that is handled",
+        _HANDLING,
+        "self.store.note(self.key, self.generation, facts, objects, handling=self.seq)",
+        "self.store.note(self.key, self.generation, facts, objects)",
+        (f"{_HANDLES}::test_what_a_run_finds_that_ends_after_its_event_was_handled_is_not_kept",),
+    ),
+    Protection(
+        "a notice is written where there is still what was read",
+        _OBJECTS,
+        'guard = {"IfMatch": there["ETag"]}',
+        "guard = {}",
+        ("tests/unit/test_objects.py::TestWhatIsReplaced::test_who_comes_between_is_seen",),
+    ),
+    Protection(
+        "who finds another notice there looks again",
+        _OBJECTS,
+        'if error.response["Error"]["Code"] not in _OVERTAKEN:',
+        "if True:",
+        ("tests/unit/test_objects.py::TestWhatIsReplaced::test_who_comes_between_is_seen",),
     ),
     Protection(
         "what holds in one status alone is noted for that event",

@@ -45,8 +45,9 @@ class Table:
         handling: int | None = None,
         seq: int | None = None,
     ) -> None:
-        if generation != self.now["generation"] or seq not in (None, self.now["seq"]):
-            raise Superseded("a newer generation, or another event")
+        too_late = handling is not None and handling <= self.now["handled"]
+        if generation != self.now["generation"] or too_late or seq not in (None, self.now["seq"]):
+            raise Superseded("a newer generation, a handled event, or another one")
         self.now["facts"] = {**self.now["facts"], **facts}
 
     def decide(
@@ -210,6 +211,20 @@ def test_what_a_cancelled_batch_had_before_it_is_left_so_that_nothing_holds_up_i
     table.now |= {"status": "Cancelled", "seq": 8}
     assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
     assert "problem" not in table.now["facts"]
+
+
+def test_what_a_run_finds_that_ends_after_its_event_was_handled_is_not_kept(
+    table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hung, was given up, and the next run came to its end before it."""
+
+    def chunks(uri: str) -> list[bytes]:
+        table.now["handled"] = 7
+        return [MANIFEST]
+
+    monkeypatch.setattr(s3, "chunks", chunks)
+    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert "accepted" not in table.now["facts"]
 
 
 def test_a_failure_goes_to_the_state_machine_and_its_log_line_holds_no_data(
