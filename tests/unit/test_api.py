@@ -589,6 +589,7 @@ def test_what_does_not_exist_is_not_found(world: World) -> None:
     world.approved()
     code, answer = world.call(f"GET /request/{BATCH}", batch="none")
     assert (code, answer["refused"]) == (404, "there is no such batch")
+    assert answer["problems"][0]["value"] == "'none'", "as the caller knows it, not as the table does"
     assert world.call(f"POST /review/{BATCH}/accept", {}, batch="none")[0] == 404
 
 

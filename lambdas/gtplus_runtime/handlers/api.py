@@ -216,7 +216,8 @@ def _found(call: Call) -> dict[str, Any]:
     head = _head(call)
     if head is None:
         kind = "project" if call.key.batch is None else "batch"
-        raise Refused(404, f"there is no such {kind}", [Problem(kind, "must exist", call.key.pk, "look at the list")])
+        name = shown(call.key.batch or call.key.project)
+        raise Refused(404, f"there is no such {kind}", [Problem(kind, "must exist", name, "look at the list")])
     return head
 
 
