@@ -27,7 +27,7 @@ def copy_of_the_tree(folder: Path) -> Path:
     return tree
 
 
-def run(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+def run(tree: Path, *tests: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
     """Run tests in the copy, and nothing of the checkout."""
     path = os.pathsep.join([str(tree), str(tree / "lambdas")])
     environment = {
@@ -41,7 +41,7 @@ def run(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     }
     environment.pop("GTPLUS_PROTECTIONS", None)
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rf", "-W", "ignore", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SECONDS)
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=seconds)
 
 
 def take_out(protection: Protection, tree: Path) -> str:
