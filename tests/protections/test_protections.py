@@ -1,6 +1,7 @@
 """Each protection of the engine is missed where it is taken out.
 
-That takes a quarter of an hour, so it is asked for by an environment variable; a table of what was red is printed at the end:
+That takes a quarter of an hour, so it is asked for by an environment variable; at the end a table of what was red is
+printed:
 
     GTPLUS_PROTECTIONS=1 python -m pytest -n 0 -s tests/protections
 
