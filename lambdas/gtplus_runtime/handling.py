@@ -6,6 +6,7 @@ it writes to the table is conditioned on its generation, and on that its event i
 follows from the event or bears its hash in its name, but for the notice, where the later one stays.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -109,6 +110,14 @@ class Batch:
         """The URI where the provider delivers the labels."""
         return f"{self.output}output.manifest"
 
+    def told(self, name: str) -> Any:
+        """What a command told in this round: the head may be further, and hold what was told in a later one."""
+        if self.head["round"] == self.round:
+            return self.facts.get(name)
+        events = [e for e in self.store.events(self.key) if e["round"] == self.round and e["seq"] <= self.seq]
+        told = [event["data"][name] for event in events if name in event["data"]]
+        return told[-1] if told else None
+
     def sources(self) -> list[str]:
         """The objects of the frozen inventory, by name."""
         return [str(e.get("source-ref", e.get("source"))) for e in self.objects.lines(self.facts["inventory"])]
@@ -121,7 +130,7 @@ class Batch:
         """The verdicts that were submitted, joined with the sample."""
         from gtplus_runtime.review import join
 
-        verdicts = self.objects.json(self.facts["verdicts"])["verdicts"]
+        verdicts = self.objects.json(self.told("verdicts"))["verdicts"]
         return join((entry["object"] for entry in sample), verdicts)
 
     def note(self, objects: Mapping[str, int] | None = None, **facts: Any) -> None:
@@ -191,7 +200,7 @@ class Batch:
 
     def leave_transfer(self) -> None:
         """Free the slot of the data transfer, and let the next in line go on."""
-        line = self.store.leave_transfers(self.place.provider, self.key)
+        line = self.store.leave_transfers(self.place.provider, self.key, self.seq)
         promote(self.store, line, self.place)
 
 
@@ -209,22 +218,26 @@ def promote(store: Store, line: list[Key], place: Place) -> None:
         place: whose limit counts.
     """
     for key in line[: place.limits.max_in_transfer]:
+        holds, seq = False, sys.maxsize
         try:
-            head = store.head(key)
-            waits = head is not None and head["status"] in _IN_TRANSFER
-            if head is not None and head["status"] == BatchStatus.REQUEST_SUBMITTED:
-                _begin_transfer(store, key, head, place)
+            if (head := store.head(key)) is not None:
+                if head["status"] == BatchStatus.REQUEST_SUBMITTED:
+                    _begin_transfer(store, key, head, place)
+                holds, seq = _holds_slot(head), int(head["seq"])
         except (KeyError, TypeError, ValueError) as error:
             # A head that nothing can be done with holds up nobody.
             log("batch cannot be read", project=key.project, batch=key.batch, error=type(error).__name__)
-            waits = False
-        if not waits:
-            # Left over by a function that was killed or came late; nobody's slot may be lost for good.
-            promote(store, store.leave_transfers(place.provider, key), place)
+        if not holds:
+            # Paused before its transfer began; or left over by a function that was killed or came late.
+            promote(store, store.leave_transfers(place.provider, key, seq), place)
             return
 
 
-_IN_TRANSFER = (BatchStatus.REQUEST_SUBMITTED, BatchStatus.DATA_TRANSFER_IN_PROGRESS, BatchStatus.PAUSED)
+def _holds_slot(head: Mapping[str, Any]) -> bool:
+    """Of a batch that is paused in its transfer the provider may have copied half."""
+    if head["status"] == BatchStatus.PAUSED:
+        return bool(head["pausedFrom"] == BatchStatus.DATA_TRANSFER_IN_PROGRESS)
+    return head["status"] in (BatchStatus.REQUEST_SUBMITTED, BatchStatus.DATA_TRANSFER_IN_PROGRESS)
 
 
 def _begin_transfer(store: Store, key: Key, head: dict[str, Any], place: Place) -> None:

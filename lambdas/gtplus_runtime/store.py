@@ -89,6 +89,10 @@ class Seen(NamedTuple):
     head: dict[str, Any] | None
 
 
+_Line = dict[Key, int]
+"""The batches in line, first come first, and the event that each joined for."""
+
+
 class Store:
     """Reads and writes the table.
 
@@ -436,13 +440,34 @@ class Store:
         item = self._get(f"TRANSFERS#{provider}", HEAD) or {}
         return [Key(*entry.split("#")) for entry in item.get("line", [])]
 
-    def join_transfers(self, provider: str, key: Key) -> list[Key]:
-        """Join the end of the line, or keep the place there; returns the line."""
-        return self._change_line(provider, lambda now: now if key in now else [*now, key])
+    def join_transfers(self, provider: str, key: Key, seq: int) -> list[Key]:
+        """Join the end of the line, or keep the place there; returns the line.
 
-    def leave_transfers(self, provider: str, key: Key) -> list[Key]:
-        """Leave the line; returns it. Leaving twice is leaving once."""
-        return self._change_line(provider, lambda now: [k for k in now if k != key])
+        Args:
+            provider: whose line.
+            key: the batch.
+            seq: the event that it joins for.
+        """
+
+        def join(line: _Line) -> None:
+            line[key] = max(line.get(key, 0), seq)
+
+        return self._change_line(provider, join)
+
+    def leave_transfers(self, provider: str, key: Key, seq: int) -> list[Key]:
+        """Leave the line, unless it has joined again since; returns the line. Leaving twice is leaving once.
+
+        Args:
+            provider: whose line.
+            key: the batch.
+            seq: the event that it leaves for.
+        """
+
+        def leave(line: _Line) -> None:
+            if line.get(key, 0) <= seq:
+                line.pop(key, None)
+
+        return self._change_line(provider, leave)
 
     def _enter_review(self, project: str, admit: Callable[[list[str]], None]) -> dict[str, Any]:
         """The update that puts a project among those in review. Nobody leaves: who has left is seen by its head."""
@@ -457,18 +482,22 @@ class Store:
         update.condition("(attribute_not_exists(pk) OR version = :version)", version=version)
         return update.arguments()
 
-    def _change_line(self, provider: str, change: Callable[[list[Key]], list[Key]]) -> list[Key]:
+    def _change_line(self, provider: str, change: Callable[[_Line], None]) -> list[Key]:
         for attempt in range(TRIES):
             item = self._get(f"TRANSFERS#{provider}", HEAD) or {"version": 0, "line": []}
-            before = [Key(*entry.split("#")) for entry in item["line"]]
-            after = change(before)
+            # A line of an earlier release does not say for which events its batches joined.
+            joined = item.get("joined", {})
+            before = {Key(*entry.split("#")): int(joined.get(entry, 0)) for entry in item["line"]}
+            after = dict(before)
+            change(after)
             if after == before:
-                return after
-            changed = {"line": [f"{key.project}#{key.batch}" for key in after], "version": item["version"] + 1}
+                return list(after)
+            entries = {f"{key.project}#{key.batch}": seq for key, seq in after.items()}
+            changed = {"line": list(entries), "joined": entries, "version": item["version"] + 1}
             update = _Update(self._table, f"TRANSFERS#{provider}", changed)
             update.condition("(attribute_not_exists(pk) OR version = :version)", version=item["version"])
             if self._update(update):
-                return after
+                return list(after)
             _wait(attempt)
         raise Busy(f"the line of {provider} is written by too many at once")
 

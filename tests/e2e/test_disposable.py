@@ -147,7 +147,7 @@ def test_a_slot_that_was_left_behind_is_found_by_the_reconciler(world: World) ->
     world.play(batch, MAIN_LINE[:4])
     world.handled(batch)
     key = Key(PROJECT, batch)
-    assert key in world.store.join_transfers("ground-truth-plus", key)
+    assert key in world.store.join_transfers("ground-truth-plus", key, 1)
     world.reconcile()
     assert key not in world.store.transfers("ground-truth-plus")
 

@@ -219,11 +219,14 @@ METHODS = [
     Method(
         "join_transfers",
         ("GetItem", "UpdateItem"),
-        lambda store, key: store.join_transfers("provider", key._replace(batch="another")),
+        lambda store, key: store.join_transfers("provider", key._replace(batch="another"), 1),
         (Busy,),
     ),
     Method(
-        "leave_transfers", ("GetItem", "UpdateItem"), lambda store, key: store.leave_transfers("provider", key), (Busy,)
+        "leave_transfers",
+        ("GetItem", "UpdateItem"),
+        lambda store, key: store.leave_transfers("provider", key, 1),
+        (Busy,),
     ),
 ]
 
@@ -295,7 +298,7 @@ def batch_of(store: Store) -> Key:
     name = f"p{uuid.uuid4().hex[:8]}"
     move(store, name, "project.request", ANN, "Review in progress")
     key = create(store, name, require_project=())
-    store.join_transfers("provider", key)
+    store.join_transfers("provider", key, 1)
     return key
 
 

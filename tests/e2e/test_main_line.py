@@ -293,5 +293,14 @@ def test_the_sixth_batch_waits_in_line_for_its_transfer_first_come_first_served(
     world.report(batches[3], "Data received")
     world.reached(batches[5], 2, "Data transfer in progress")
     assert world.statuses(batches[6]) == ["Request submitted"]
+    # Who is paused in line holds no slot, and joins it again at the end.
+    last = world.create(objects=1, name="line-last")
+    world.call("requester", "batch.pause", batches[6])
+    world.handled(batches[6])
     world.call("requester", "batch.cancel", batches[0])
-    world.reached(batches[6], 2, "Data transfer in progress")
+    world.reached(last, 2, "Data transfer in progress")
+    world.call("requester", "batch.resume", batches[6])
+    world.handled(batches[6])
+    assert world.statuses(batches[6]) == ["Request submitted", "Paused", "Request submitted"]
+    world.call("requester", "batch.cancel", batches[1])
+    world.reached(batches[6], 4, "Data transfer in progress")

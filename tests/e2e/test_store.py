@@ -646,12 +646,12 @@ def test_a_line_is_first_come_first_served(store: Store, project: str) -> None:
     keys = [Key(project, f"b{number}") for number in range(7)]
     assert store.transfers(project) == []
     for position, key in enumerate(keys):
-        assert store.join_transfers(project, key) == keys[: position + 1]
-    assert store.join_transfers(project, keys[2]) == keys
-    assert store.leave_transfers(project, keys[0]) == keys[1:]
-    assert store.leave_transfers(project, keys[0]) == keys[1:]
-    assert store.join_transfers(project, keys[0]) == [*keys[1:], keys[0]]
-    assert store.leave_transfers("another provider", keys[1]) == []
+        assert store.join_transfers(project, key, 1) == keys[: position + 1]
+    assert store.join_transfers(project, keys[2], 1) == keys
+    assert store.leave_transfers(project, keys[0], 1) == keys[1:]
+    assert store.leave_transfers(project, keys[0], 1) == keys[1:]
+    assert store.join_transfers(project, keys[0], 1) == [*keys[1:], keys[0]]
+    assert store.leave_transfers("another provider", keys[1], 1) == []
 
 
 def test_nobody_is_lost_from_a_line_that_many_join_and_leave_at_the_same_moment(store: Store, project: str) -> None:
@@ -666,10 +666,10 @@ def test_nobody_is_lost_from_a_line_that_many_join_and_leave_at_the_same_moment(
         def work() -> None:
             for turn in range(4):
                 key = Key(project, f"b{number}-{turn}")
-                line = again(lambda key=key: store.join_transfers(project, key))  # type: ignore[misc]
+                line = again(lambda key=key: store.join_transfers(project, key, 1))  # type: ignore[misc]
                 assert line[-1] == key
                 if turn % 2:
-                    again(lambda key=key: store.leave_transfers(project, key))  # type: ignore[misc]
+                    again(lambda key=key: store.leave_transfers(project, key, 1))  # type: ignore[misc]
 
         return work
 

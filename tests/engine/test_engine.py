@@ -310,6 +310,8 @@ class Engine(RuleBasedStateMachine):
                     assert self.kept.setdefault(uri, content) == content, f"{uri} was written over"
             if given:
                 assert self.given.setdefault(batch, facts["inventory"]) == facts["inventory"], "another inventory"
+            for round, uri in facts.get("manifests", {}).items():
+                assert f"/round-{round}/" in uri, "the labels of another round"
             rounds = [facts[name]["round"] if name in facts else 0 for name in ("labels", "sample")]
             before = self.rounds.setdefault(batch, rounds)
             assert all(now >= then for now, then in zip(rounds, before, strict=True)), "labels of an earlier round"
@@ -375,9 +377,8 @@ class Engine(RuleBasedStateMachine):
         self.what_was_kept_stays_as_it_was()
         heads = {batch: head for batch in BATCHES if (head := self.cloud.head(batch))}
         transferring = sum(head["status"] == "Data transfer in progress" for head in heads.values())
-        # A batch that was paused keeps its place in the line.
-        held = ("Request submitted", "Data transfer in progress")
-        paused = sum(head.get("pausedFrom") in held for head in heads.values())
+        # A batch that is paused in its transfer keeps its slot.
+        paused = sum(head.get("pausedFrom") == "Data transfer in progress" for head in heads.values())
         for batch, head in heads.items():
             assert head["handled"] == head["seq"], f"{batch} is stuck in {head['status']}: {head.get('failure')}"
             assert ("open" in head) == (head["status"] not in model.ENDS)

@@ -116,7 +116,7 @@ def test_a_head_that_has_lost_something_holds_up_no_other_batch(cloud: Cloud, lo
     """It stands first in the line of the transfers, which takes one; somebody has changed the table by hand."""
     cloud.bucket.objects["raw/broken/0.txt"] = (b"x", cloud.now)
     assert cloud.call("ann", "request", CREATE, {"input": f"s3://{BUCKET}/raw/broken/"}, "broken")[0] == 200
-    cloud.store.join_transfers("vendor", Key(PROJECT, "broken"))
+    cloud.store.join_transfers("vendor", Key(PROJECT, "broken"), 1)
     del cloud.table.items[Key(PROJECT, "broken").pk, "HEAD"][lost]
     assert cloud.call("ann", "request", CREATE, {"input": f"s3://{BUCKET}/raw/b/"}, "b")[0] == 200
     for _ in range(3):

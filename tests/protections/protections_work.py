@@ -4,6 +4,7 @@ from tests.protections.protection import RUNTIME, Protection
 
 _COMMANDS, _DECIDES = f"{RUNTIME}/commands.py", "tests/unit/test_commands.py"
 _API, _ANSWERS = f"{RUNTIME}/handlers/api.py", "tests/unit/test_api.py"
+_STORE = f"{RUNTIME}/store.py"
 _OBJECTS = f"{RUNTIME}/objects.py"
 _LATE = "tests/engine/test_late.py::test_a_handler_that_goes_on_late_changes_nothing"
 _HANDLING, _HANDLES = f"{RUNTIME}/handling.py", "tests/unit/test_handlers.py"
@@ -114,6 +115,16 @@ HANDLERS = [
         'if head["status"] == BatchStatus.CANCELLED != event["status"]:',
         "if False:",
         (f"{_HANDLES}::test_what_a_cancelled_batch_had_before_it_is_left_so_that_nothing_holds_up_its_end",),
+    ),
+    Protection(
+        "a handler that runs in a later round reads what was told in its own",
+        _HANDLING,
+        'if self.head["round"] == self.round:',
+        "if True:",
+        (
+            f"{_HANDLES}::TestOfAnEarlierRound::test_its_own_labels_are_read_and_the_counts_are_left_to_the_next",
+            f"{_HANDLES}::TestOfAnEarlierRound::test_its_own_verdicts_make_its_rework_list",
+        ),
     ),
     Protection(
         "what is relied upon is not written over by who comes late",
@@ -240,9 +251,30 @@ TRANSFERS = [
     Protection(
         "a slot that was left behind is cleared, and the next begins",
         _HANDLING,
-        "promote(store, store.leave_transfers(place.provider, key), place)\n            return",
+        "promote(store, store.leave_transfers(place.provider, key, seq), place)\n            return",
         "continue",
         (f"{_TRANSFERS}::test_a_slot_that_was_left_behind_is_the_next_ones",),
+    ),
+    Protection(
+        "who is paused in line holds no slot",
+        _HANDLING,
+        'return bool(head["pausedFrom"] == BatchStatus.DATA_TRANSFER_IN_PROGRESS)',
+        "return True",
+        (f"{_TRANSFERS}::test_who_is_paused_in_line_holds_no_slot_and_joins_again_at_the_end",),
+    ),
+    Protection(
+        "who is paused in its transfer keeps its slot",
+        _HANDLING,
+        'return bool(head["pausedFrom"] == BatchStatus.DATA_TRANSFER_IN_PROGRESS)',
+        "return False",
+        (f"{_TRANSFERS}::test_who_is_paused_in_its_transfer_keeps_its_slot",),
+    ),
+    Protection(
+        "who has joined a line again is not taken out by who comes late",
+        _STORE,
+        "if line.get(key, 0) <= seq:",
+        "if True:",
+        (f"{_TRANSFERS}::test_who_comes_late_takes_nobody_out_who_has_joined_again",),
     ),
     Protection(
         "a head that cannot be read holds up nobody in the line",
@@ -261,8 +293,8 @@ TRANSFERS = [
     Protection(
         "who joins lets those within the limit begin",
         f"{RUNTIME}/handlers/request_submitted.py",
-        "promote(batch.store, batch.store.join_transfers(batch.place.provider, batch.key), batch.place)",
-        "batch.store.join_transfers(batch.place.provider, batch.key)",
+        "promote(batch.store, line, batch.place)",
+        "del line",
         ("tests/engine/test_poison.py::test_labels_that_are_poison_are_rejected_by_people_and_stop_nothing",),
     ),
     Protection(

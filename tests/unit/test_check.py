@@ -127,7 +127,7 @@ class Table:
     def decide(self, key: Any, command: Any, decide: Any, *, generation: int, seen: Any) -> None:
         self.advanced.append((command.target, command.data))
 
-    def join_transfers(self, provider: str, key: Any) -> list[Any]:
+    def join_transfers(self, provider: str, key: Any, seq: int) -> list[Any]:
         return []
 
 

@@ -29,11 +29,15 @@ class Table:
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.now = head
-        self.event = {"seq": 7, "round": 1, "data": {"reason": "blurred"}}
+        self.event: dict[str, Any] = {"seq": 7, "round": 1, "data": {"reason": "blurred"}}
+        self.history: list[dict[str, Any]] = []
         self.advanced: list[str] = []
 
     def read(self, places: Iterable[store.Place]) -> dict[store.Place, dict[str, Any]]:
         return {place: self.now if place[1] == store.HEAD else self.event for place in places}
+
+    def events(self, key: Key) -> list[dict[str, Any]]:
+        return self.history
 
     def note(
         self,
@@ -49,6 +53,7 @@ class Table:
         if generation != self.now["generation"] or too_late or seq not in (None, self.now["seq"]):
             raise Superseded("a newer generation, a handled event, or another one")
         self.now["facts"] = {**self.now["facts"], **facts}
+        self.now["objects"] = {**self.now.get("objects", {}), **(objects or {})}
 
     def decide(
         self, key: Key, command: Any, decide: Callable[[Any], Any], *, generation: int, seen: store.Seen
@@ -255,7 +260,7 @@ def test_the_labels_of_a_round_are_held_against_those_of_the_rounds_before(
 
     monkeypatch.setattr(s3, "chunks", chunks)
     table.event["round"] = 3
-    table.now |= {"status": "Ready for review", "uid": "4f2a"}
+    table.now |= {"status": "Ready for review", "uid": "4f2a", "round": 3}
     table.now["facts"] |= {"manifest": "three", "manifests": {"1": "one", "2": "two"}}
     for _ in range(2):
         table.now["handled"] = 6
@@ -266,6 +271,47 @@ def test_the_labels_of_a_round_are_held_against_those_of_the_rounds_before(
             "1": {"objects": 7, "classes": {"objects": 7, "equal": 0.8571, "kappa": 0.5882}},
             "2": {"unreadable": "two"},
         }
+
+
+class TestOfAnEarlierRound:
+    """Nothing followed the batch for a while, and people and the provider are in its second round by now."""
+
+    @pytest.fixture(autouse=True)
+    def second_round(self, table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = {"sampleSize": 4, "maxErrorRate": 0.05, "maxRounds": 3}
+        monkeypatch.setattr(handling.Batch, "place", PLACE._replace(settings=settings))
+        monkeypatch.setattr(ready_for_review, "input_changes", lambda *_: None)
+        monkeypatch.setattr(s3, "chunks", lambda uri: [{"one": MANIFEST, "two": MANIFEST.replace(b"7", b"8")}[uri]])
+        verdicts = {
+            f"s3://data/gtplus/round-{round}/v": [{"object": "s3://data/raw/1", "correct": False, "reason": reason}]
+            for round, reason in ((1, "of one"), (2, "of two"))
+        }
+        monkeypatch.setattr(s3, "json", lambda uri: {"verdicts": verdicts[uri]}, raising=False)
+        table.now |= {"status": "Review submission in progress", "seq": 14, "round": 2, "objects": {"completed": 0}}
+        table.now["facts"] |= {"manifest": "two", "verdicts": "s3://data/gtplus/round-2/v"}
+        table.now["facts"] |= {"sample": {"round": 1, "uri": "sample"}}
+        said = {4: "one", 13: "two"}
+        table.history = [
+            {"seq": seq, "round": 1 if seq < 11 else 2, "data": {"manifest": said[seq]} if seq in said else {}}
+            for seq in range(1, 15)
+        ]
+        table.history[4]["data"] = {"verdicts": "s3://data/gtplus/round-1/v"}
+        table.history[13]["data"] = {"verdicts": "s3://data/gtplus/round-2/v"}
+
+    @pytest.mark.parametrize("said", [{"manifest": "one"}, {}], ids=["reported", "resumed"])
+    def test_its_own_labels_are_read_and_the_counts_are_left_to_the_next(
+        self, table: Table, s3: S3, said: dict[str, str]
+    ) -> None:
+        table.event["data"] = said
+        assert ready_for_review.handler(EVENT, None) == {"outcome": "done"}
+        assert table.now["facts"]["manifests"] == {"1": "one"}
+        assert [entry["label"] for entry in s3.written[table.now["facts"]["sample"]["uri"]]] == [7]
+        assert table.now["objects"] == {"completed": 0}
+
+    def test_its_own_verdicts_make_its_rework_list(self, table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(s3, "lines", lambda uri: [{"object": "s3://data/raw/1"}])
+        assert rejected.handler(EVENT, None) == {"outcome": "superseded"}
+        assert s3.written[table.now["facts"]["rework"]] == [{"source-ref": "s3://data/raw/1", "reason": "of one"}]
 
 
 LABELED = "".join(

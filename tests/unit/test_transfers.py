@@ -33,7 +33,7 @@ def store(table: MemoryTable) -> Store:
     store = Store("batches", table)  # type: ignore[arg-type]
     for key in (FIRST, SECOND, THIRD, FOURTH):
         act(store, key, "batch.create", ANN, "Request submitted")
-        store.join_transfers("vendor", key)
+        store.join_transfers("vendor", key, 1)
     return store
 
 
@@ -99,11 +99,51 @@ def test_who_leaves_lets_the_next_begin(store: Store, monkeypatch: pytest.Monkey
         assert transferring(store) == [SECOND, THIRD]
 
 
+def test_who_is_paused_in_line_holds_no_slot_and_joins_again_at_the_end(store: Store) -> None:
+    for key in (FIRST, SECOND):
+        act(store, key, "batch.pause", ANN, "Paused")
+    promote(store, store.transfers("vendor"), PLACE)
+    assert transferring(store) == [THIRD, FOURTH]
+    act(store, FIRST, "batch.resume", ANN, "")
+    assert store.join_transfers("vendor", FIRST, 3) == [THIRD, FOURTH, FIRST]
+
+
+def test_who_is_paused_in_its_transfer_keeps_its_slot(store: Store) -> None:
+    """The provider may have copied half of it."""
+    promote(store, store.transfers("vendor"), PLACE)
+    act(store, FIRST, "batch.pause", ANN, "Paused")
+    promote(store, store.transfers("vendor"), PLACE)
+    assert transferring(store) == [SECOND]
+    assert store.transfers("vendor") == [FIRST, SECOND, THIRD, FOURTH]
+
+
+def test_who_comes_late_takes_nobody_out_who_has_joined_again(store: Store, table: MemoryTable) -> None:
+    """Whoever saw the batch paused, or the handler of the pause, where the resume comes between."""
+    act(store, FIRST, "batch.pause", ANN, "Paused")
+
+    def resumed() -> None:
+        act(store, FIRST, "batch.resume", ANN, "")
+        store.join_transfers("vendor", FIRST, 3)
+
+    come_between(table, resumed)
+    promote(store, store.transfers("vendor"), PLACE)
+    assert FIRST in store.transfers("vendor")
+    assert store.leave_transfers("vendor", FIRST, 2)[0] == FIRST
+    assert store.leave_transfers("vendor", FIRST, 4)[0] == SECOND
+
+
+def test_a_line_of_an_earlier_release_is_understood(store: Store, table: MemoryTable) -> None:
+    del table.items["TRANSFERS#vendor", HEAD]["joined"]
+    assert store.leave_transfers("vendor", FIRST, 1) == [SECOND, THIRD, FOURTH]
+    assert store.join_transfers("vendor", SECOND, 3) == [SECOND, THIRD, FOURTH]
+    assert store.leave_transfers("vendor", SECOND, 2) == [SECOND, THIRD, FOURTH]
+
+
 def test_nobody_is_lost_from_a_line_that_two_join_at_one_moment(store: Store, table: MemoryTable) -> None:
-    come_between(table, lambda: store.join_transfers("other", FIRST))
-    assert store.join_transfers("other", SECOND) == [FIRST, SECOND]
-    come_between(table, lambda: store.leave_transfers("other", FIRST))
-    assert store.join_transfers("other", THIRD) == [SECOND, THIRD]
+    come_between(table, lambda: store.join_transfers("other", FIRST, 1))
+    assert store.join_transfers("other", SECOND, 1) == [FIRST, SECOND]
+    come_between(table, lambda: store.leave_transfers("other", FIRST, 1))
+    assert store.join_transfers("other", THIRD, 1) == [SECOND, THIRD]
     assert store.transfers("other") == [SECOND, THIRD]
 
 

@@ -15,7 +15,7 @@ from gtplus_runtime.review import METHODS, draw
 @on_status
 def handler(batch: Batch) -> None:
     """Count the labels and what is missing, draw the sample with its seed, and write the review set."""
-    manifest = batch.facts["manifest"]
+    manifest = batch.told("manifest")
     sources = batch.sources()
     coverage = Coverage(batch.objects.chunks(manifest), batch.attribute, sources)
     seed = f"{batch.head['uid']}/{batch.round}"
@@ -36,14 +36,16 @@ def handler(batch: Batch) -> None:
         "toReview": len(sample),
         "withFeedback": 0,
     }
+    present = batch.head["round"] == batch.round
     batch.note(
-        counts,
+        # Late, in the next round: what was reported of that counts by now.
+        counts if present else None,
         labels={
             **summary,
             "problems": [*summary["problems"], *missing_files(files)],
             "files": files,
             "round": batch.round,
-            "agreement": _with_earlier_rounds(batch, coverage, sources),
+            "agreement": _with_earlier_rounds(batch, manifest, coverage, sources),
         },
         manifests={**batch.facts.get("manifests", {}), str(batch.round): manifest},
         inputChanges=input_changes(batch.objects, batch.facts["inventory"], batch.place.reads),
@@ -57,15 +59,16 @@ def handler(batch: Batch) -> None:
         },
     )
     batch.tell_provider()
-    count_completed(batch.key, batch.round, batch.head.get("objects", {}), counts)
+    if present:
+        count_completed(batch.key, batch.round, batch.head.get("objects", {}), counts)
 
 
-def _with_earlier_rounds(batch: Batch, coverage: Coverage, sources: list[str]) -> dict[str, Any]:
+def _with_earlier_rounds(batch: Batch, of: str, coverage: Coverage, sources: list[str]) -> dict[str, Any]:
     """How far the labels agree with those of each earlier round, as far as these are still there."""
     found = {}
     for number, manifest in batch.facts.get("manifests", {}).items():
         # Two rounds in one place: the earlier labels were written over.
-        if int(number) < batch.round and manifest != batch.facts["manifest"]:
+        if int(number) < batch.round and manifest != of:
             try:
                 earlier = Coverage(batch.objects.chunks(manifest), batch.attribute, sources)
             except Unreadable:

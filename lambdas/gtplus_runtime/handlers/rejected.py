@@ -22,7 +22,7 @@ def handler(batch: Batch) -> None:
 
 
 def _wrong(batch: Batch) -> list[dict[str, str]]:
-    verdicts = batch.facts.get("verdicts")
+    verdicts = batch.told("verdicts")
     if verdicts and batch.facts["sample"]["round"] == batch.round and f"/round-{batch.round}/" in verdicts:
         return [{**named(v.object), "reason": v.reason} for v in batch.review(batch.sample()).wrong]
     reason = str(batch.event["data"].get("reason", ""))

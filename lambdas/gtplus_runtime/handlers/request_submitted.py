@@ -40,4 +40,5 @@ def handler(batch: Batch) -> None:
         personalData={"declared": form.get("containsPii"), "flags": dict(report.flags)},
     )
     batch.tell_provider()
-    promote(batch.store, batch.store.join_transfers(batch.place.provider, batch.key), batch.place)
+    line = batch.store.join_transfers(batch.place.provider, batch.key, batch.seq)
+    promote(batch.store, line, batch.place)
