@@ -198,6 +198,9 @@ class Objects:
             answer: Any = self.s3.head_bucket(Bucket=bucket)
         except self.s3.exceptions.ClientError as error:
             answer = error.response
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+                # S3 could not say, and is asked again: unchecked a bucket would pass.
+                raise
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
         return str(region) if region else None

@@ -269,6 +269,18 @@ def test_a_refusal_tells_the_region_of_a_bucket_too() -> None:
     assert Objects(Refusing({})).region_of("data") == "eu-west-1"  # type: ignore[arg-type]
 
 
+def test_a_bucket_whose_region_s3_cannot_say_now_is_asked_again() -> None:
+    """Unchecked it would pass."""
+
+    class Failing(S3):
+        def head_bucket(self, Bucket: str) -> dict[str, Any]:
+            answer: Any = {"Error": {"Code": "503"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+            raise ClientError(answer, "HeadBucket")
+
+    with pytest.raises(ClientError, match="503"):
+        Objects(Failing({})).region_of("data")  # type: ignore[arg-type]
+
+
 def test_a_provider_of_any_format_gets_files_that_only_look_like_sequences() -> None:
     s3: Any = S3({"raw/1.json": b"{}"})
     for source in ("s3://data/raw/", [line("raw/1.json")]):
