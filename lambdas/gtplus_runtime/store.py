@@ -805,6 +805,8 @@ def _unpack(item: Mapping[str, Any]) -> dict[str, Any]:
 def _unpack_value(value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
     match kind:
+        case "S":
+            return content
         case "N":
             return int(content) if content.lstrip("-").isdigit() else float(content)
         case "M":

@@ -26,7 +26,7 @@ from gtplus_runtime import store as store_module
 from gtplus_runtime.handlers import api, dispatcher, reconciler, storage_events
 from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.protocol import HANDLER_ATTEMPTS
-from gtplus_runtime.store import Key, Store
+from gtplus_runtime.store import Key, Store, event_sk
 from tests.engine.table import ConditionalCheckFailedException, MemoryTable
 
 PROJECT = "signs"
@@ -377,6 +377,13 @@ class Cloud:
 
     def events(self, batch: str) -> list[dict[str, Any]]:
         return self.store.events(Key(PROJECT, batch))
+
+    def statuses(self, batch: str) -> list[str]:
+        """Those of its events."""
+        pk, found = Key(PROJECT, batch).pk, []
+        while (event := self.table.items.get((pk, event_sk(len(found) + 1)))) is not None:
+            found.append(event["status"]["S"])
+        return found
 
     # what goes by itself
 

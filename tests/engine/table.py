@@ -4,7 +4,8 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -50,6 +51,7 @@ class MemoryTable:
 
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], Item] = {}
+        self._sort_keys: dict[str, set[str]] = defaultdict(set)
         self.records: list[tuple[str, str, str]] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
@@ -103,7 +105,12 @@ class MemoryTable:
         query.pop("ConsistentRead", None)
         assert not query, query
         found = []
-        for item in self.items.values():
+        items: Iterable[Item] = self.items.values()
+        if order == "sk":
+            # An item of another partition is not looked at.
+            pk = values[":pk"]["S"]
+            items = [self.items[pk, sk] for sk in self._sort_keys.get(pk, ())]
+        for item in items:
             held = all(_holds_key(part, item, names, values) for part in condition.split(" AND "))
             if held and order in item and (kept is None or _holds(kept, item, names, values)):
                 found.append(item)
@@ -135,6 +142,7 @@ class MemoryTable:
         # All or nothing: one that is invalid has been refused by now.
         for key, written in after.items():
             self.records.append((*key, "MODIFY" if key in self.items else "INSERT"))
+            self._sort_keys[key[0]].add(key[1])
             self.items[key] = written
         self.after_write()
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gtplus_runtime.store import Key
+from gtplus_runtime.store import Key, event_sk
 from tests.engine import model
 from tests.engine.cloud import BUCKET, LIMITS, PROJECT, Cloud, Killed, NoAnswer
 
@@ -72,7 +72,7 @@ class Engine(RuleBasedStateMachine):
         self.resent: dict[str, tuple[int, Any]] = {}
         self.looked_at: dict[str, Any] = {}
         self.histories: dict[str, list[dict[str, Any]]] = {}
-        self.kept_of: dict[str, Any] = {}
+        self.events_seen: dict[str, list[Any]] = {}
         self.kept: dict[str, bytes] = {}
         self.given: dict[str, str] = {}
         self.rounds: dict[str, list[int]] = {}
@@ -121,7 +121,7 @@ class Engine(RuleBasedStateMachine):
         if answer is not None and self.overtaken == overtaken:
             # The same request gives the same batch, wherever that stands by now.
             assert answer[0] == 200
-            assert (len(self.cloud.events(batch)) == 1) or not new
+            assert (len(self.cloud.statuses(batch)) == 1) or not new
 
     @rule(batch=batches, verb=st.sampled_from(sorted(COMMANDS)))
     def decide(self, batch: str, verb: str) -> None:
@@ -152,9 +152,9 @@ class Engine(RuleBasedStateMachine):
     def send_again(self, n: int) -> None:
         """A client that had no answer, or that repeats itself, uses the same key."""
         call, answer = self.answers[n % len(self.answers)]
-        before = {batch: len(self.cloud.events(batch)) for batch in BATCHES}
+        before = {batch: self.cloud.statuses(batch) for batch in BATCHES}
         assert self.cloud.call(*call) == answer
-        assert {batch: len(self.cloud.events(batch)) for batch in BATCHES} == before
+        assert {batch: self.cloud.statuses(batch) for batch in BATCHES} == before
 
     # what goes by itself, in any order
 
@@ -269,53 +269,52 @@ class Engine(RuleBasedStateMachine):
     # what must hold at any moment
 
     @invariant()
-    def histories_only_grow_and_hold_legal_steps(self) -> None:
+    def every_batch_is_sound(self) -> None:
         for batch in BATCHES:
             item = self.cloud.table.items.get((Key(PROJECT, batch).pk, "HEAD"))
-            if item is self.looked_at.get(batch):
-                continue  # a head is written with every event
-            self.looked_at[batch] = item
-            events = self.cloud.events(batch)
-            known = self.histories.get(batch, [])
-            assert events[: len(known)] == known, "an event was changed"
+            # A head is written with every event, and with every fact.
+            if item is not None and item is not self.looked_at.get(batch):
+                self.looked_at[batch] = item
+                head = self.cloud.head(batch)
+                assert head is not None
+                self.its_history_only_grows_and_holds_legal_steps(batch, head)
+                self.what_was_kept_stays_as_it_was(batch, head)
+
+    def its_history_only_grows_and_holds_legal_steps(self, batch: str, head: dict[str, Any]) -> None:
+        items, pk = self.cloud.table.items, Key(PROJECT, batch).pk
+        kept = [items[pk, event_sk(seq)] for seq in range(1, head["seq"] + 1)]
+        assert (pk, event_sk(head["seq"] + 1)) not in items
+        known, events = self.events_seen.get(batch, []), self.histories.setdefault(batch, [])
+        assert all(now is then for now, then in zip(kept, known, strict=False)), "an event was changed"
+        assert len(kept) >= len(known)
+        self.events_seen[batch] = kept
+        if len(kept) > len(known):
+            events = self.histories[batch] = self.cloud.events(batch)
             for event in events[len(known) :]:
                 self.check_event(events, event)
-            self.histories[batch] = events
-            head = self.cloud.head(batch)
-            assert (head is None) == (not events)
-            if head is not None:
-                assert (head["seq"], head["status"]) == (len(events), events[-1]["status"])
-                assert head["handled"] <= head["seq"]
-                runs = [seq for name, seq in self.cloud.runs if name == batch]
-                first = list(dict.fromkeys(runs))
-                assert first == list(range(1, len(first) + 1)), f"handlers first ran in the order {first}"
-                assert head["handled"] <= len(first), "an event counts as handled, and its handler has not run"
+        assert (head["seq"], head["status"]) == (len(events), events[-1]["status"])
+        assert head["handled"] <= head["seq"]
+        runs = [seq for name, seq in self.cloud.runs if name == batch]
+        first = list(dict.fromkeys(runs))
+        assert first == list(range(1, len(first) + 1)), f"handlers first ran in the order {first}"
+        assert head["handled"] <= len(first), "an event counts as handled, and its handler has not run"
 
-    @invariant()
-    def what_was_kept_stays_as_it_was(self) -> None:
+    def what_was_kept_stays_as_it_was(self, batch: str, head: dict[str, Any]) -> None:
         """Files that a head names, and what the provider was given, whoever comes late."""
-        for batch in BATCHES:
-            item = self.cloud.table.items.get((Key(PROJECT, batch).pk, "HEAD"))
-            if item is self.kept_of.get(batch):
-                continue
-            self.kept_of[batch] = item
-            head = self.cloud.head(batch)
-            assert head is not None
-            facts = head["facts"]
-            given = any(e["status"] == "Data transfer in progress" for e in self.histories[batch][: head["handled"]])
-            for name, value in facts.items():
-                if name in ("inventory", "sample", "verdicts", "verification", "rework", "report"):
-                    uri = value["uri"] if isinstance(value, dict) else value
-                    content = self.cloud.bucket.objects[uri.removeprefix(f"s3://{BUCKET}/")][0]
-                    assert self.kept.setdefault(uri, content) == content, f"{uri} was written over"
-            if given:
-                assert self.given.setdefault(batch, facts["inventory"]) == facts["inventory"], "another inventory"
-            for round, uri in facts.get("manifests", {}).items():
-                assert f"/round-{round}/" in uri, "the labels of another round"
-            rounds = [facts[name]["round"] if name in facts else 0 for name in ("labels", "sample")]
-            before = self.rounds.setdefault(batch, rounds)
-            assert all(now >= then for now, then in zip(rounds, before, strict=True)), "labels of an earlier round"
-            self.rounds[batch] = rounds
+        facts = head["facts"]
+        for name, value in facts.items():
+            if name in ("inventory", "sample", "verdicts", "verification", "rework", "report"):
+                uri = value["uri"] if isinstance(value, dict) else value
+                content = self.cloud.bucket.objects[uri.removeprefix(f"s3://{BUCKET}/")][0]
+                assert self.kept.setdefault(uri, content) == content, f"{uri} was written over"
+        if any(e["status"] == "Data transfer in progress" for e in self.histories[batch][: head["handled"]]):
+            assert self.given.setdefault(batch, facts["inventory"]) == facts["inventory"], "another inventory"
+        for round, uri in facts.get("manifests", {}).items():
+            assert f"/round-{round}/" in uri, "the labels of another round"
+        rounds = [facts[name]["round"] if name in facts else 0 for name in ("labels", "sample")]
+        before = self.rounds.setdefault(batch, rounds)
+        assert all(now >= then for now, then in zip(rounds, before, strict=True)), "labels of an earlier round"
+        self.rounds[batch] = rounds
 
     @invariant()
     def no_more_are_in_transfer_than_the_provider_takes(self) -> None:
@@ -366,15 +365,15 @@ class Engine(RuleBasedStateMachine):
                     cloud.receive(cloud.messages.pop())
             cloud.now += timedelta(hours=hours)
             cloud.sweep()
-            self.histories_only_grow_and_hold_legal_steps()
+            self.every_batch_is_sound()
             changed = {key: item for key, item in cloud.table.items.items() if item != before.get(key)}
             if not (cloud.table.records or self.steppable or cloud.messages or changed):
                 return
         raise AssertionError(f"it never comes to rest: {changed}")
 
     def all_is_at_rest(self) -> None:
-        self.kept_of.clear()
-        self.what_was_kept_stays_as_it_was()
+        self.looked_at.clear()
+        self.every_batch_is_sound()
         heads = {batch: head for batch in BATCHES if (head := self.cloud.head(batch))}
         transferring = sum(head["status"] == "Data transfer in progress" for head in heads.values())
         # A batch that is paused in its transfer keeps its slot.
@@ -429,7 +428,7 @@ class Engine(RuleBasedStateMachine):
     def expect(self, batch: str, verb: str, who: str, duty: str, target: str, body: dict[str, Any]) -> None:
         """A command is answered as the model says, and causes what the model says."""
         head = self.cloud.head(batch)
-        before = self.cloud.events(batch)
+        before = self.cloud.statuses(batch)
         overtaken = self.overtaken
         answer = self.command(who, duty, f"/{verb}", body, batch)
         if answer is None or self.overtaken != overtaken:
@@ -450,8 +449,7 @@ class Engine(RuleBasedStateMachine):
         there = f"labels/{batch}/round-{head['round']}/output.manifest" in self.cloud.bucket.objects
         way = model.expected(seen, verb, who, target, manifest_there=there)
         assert (code == 200) == (way is not None), f"{verb} {target} of {seen}: {answer}"
-        after = self.cloud.events(batch)
-        assert [event["status"] for event in after[len(before) :]] == (way or [])
+        assert self.cloud.statuses(batch) == before + (way or [])
 
     def command(self, who: str, duty: str, route: str, body: Any, batch: str) -> tuple[int, Any] | None:
         """A call with a key of its own; None where its answer never came."""
