@@ -2,7 +2,9 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+# pip compiles with one core.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib
 ARGS ?=
 
 .PHONY: demo test tests lint types clean
@@ -35,11 +37,13 @@ types: .venv/.test
 .venv/.demo: .venv/.made pyproject.toml
 	@echo "installing what the demo needs"
 	@$(PIP) '.[local]'
+	-@$(COMPILE)
 	@touch $@
 
 .venv/.test: .venv/.made pyproject.toml
 	@echo "installing what the tests need"
 	@$(PIP) '.[dev]'
+	-@$(COMPILE)
 	@touch $@ .venv/.demo
 
 clean:

@@ -219,7 +219,8 @@ class LocalCloud:
     def environment(self, profile: str | None = None) -> dict[str, str]:
         """The environment for a program that shall work in this cloud.
 
-        It is ours, without any trace of a real account: no profile, key, region or file of the user is left in it.
+        It is ours, without any trace of a real account: no profile, key, region or file of the user is left in it. What
+        stays of the CDK's own is `CDK_VALIDATION`: `false` leaves out the validation of the template, half of a synth.
 
         Args:
             profile: As whom; the default is `root`.
@@ -227,7 +228,11 @@ class LocalCloud:
         Raises:
             LocalCloudError: It does not run.
         """
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "CDK_")) or name == "CDK_VALIDATION"
+        }
         ours = {
             "PATH": os.pathsep.join((str(self.tools.node.parent), kept.get("PATH", os.defpath))),
             "JSII_NODE": str(self.tools.node),

@@ -117,7 +117,8 @@ def build(outdir: Path, flags: Mapping[str, Any], *, revoked: bool = False, plac
         revoked: whether every project's bucket is revoked in it.
         places: the kinds of bucket that it has.
     """
-    app = cdk.App(context=dict(flags), outdir=str(outdir))
+    # A part of it is validated no better than the whole, and that takes longer than the rest of a synth.
+    app = cdk.App(context=dict(flags), outdir=str(outdir), builtin_cloud_formation_validation=places == PLACES)
     stack = cdk.Stack(app, "Town", env=cdk.Environment(account=ACCOUNT, region=REGION))
     workspace = LabelingWorkspace(stack, "Workspace")
     vendor = LabelingProject(

@@ -11,6 +11,14 @@ from tests.e2e.world import World
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unvalidated() -> Iterator[None]:
+    """`tests/template` validates the templates strictly; at each deploy here that would be half of a synth."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDK_VALIDATION", "false")
+        yield
+
+
 @pytest.fixture(scope="session")
 def tools() -> Toolchain:
     """The tools of the checkout, set up once."""

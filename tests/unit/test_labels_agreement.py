@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from pycocotools import mask
 from rich.console import Console
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import cohen_kappa_score
 
 from gtplus_cli.errors import guarded
 from gtplus_cli.labels import label_agreement
@@ -40,6 +38,9 @@ def attribute_of(entry: dict[str, Any]) -> str:
 
 
 def test_classes_agree_as_scikit_learn_says(tmp_path: Path) -> None:
+    # Seconds, that each process of the tests would pay for at the top of this file.
+    from sklearn.metrics import cohen_kappa_score
+
     chance = random.Random(3)
     names = ["Airplane", "Car", "Ferry", "Helicopter", "Motorbike"]
     pairs = []
@@ -67,6 +68,8 @@ def test_classes_agree_as_scikit_learn_says(tmp_path: Path) -> None:
 
 
 def test_boxes_agree_as_pycocotools_and_an_optimal_assignment_say(tmp_path: Path) -> None:
+    from scipy.optimize import linear_sum_assignment
+
     chance = random.Random(5)
     counts, overlaps = [0, 0], []
 
