@@ -119,9 +119,14 @@ def _park(status: Status, update: str, table: str, version: str) -> dict[str, An
         "Arguments": _update_head(
             table,
             "SET #token = :token, parkedGeneration = :generation, handled = :seq, handledStatus = :status, "
-            "parkedAt = :now, parkedDefinition = :definition",
+            "parkedAt = :now, parkedDefinition = :definition, noticeTag = :tag",
             {"#token": "token"},
-            {":token": {"S": "{% $states.context.Task.Token %}"}, ":definition": {"S": version}},
+            {
+                ":token": {"S": "{% $states.context.Task.Token %}"},
+                ":definition": {"S": version},
+                # A new generation parks before it has run a handler.
+                ":tag": {"S": "{% $exists($states.input.noticeTag) ? $states.input.noticeTag : '' %}"},
+            },
         ),
         "Output": "{% $merge([$states.input, $states.result]) %}",
         "Retry": _write_retry(),
@@ -174,7 +179,7 @@ def _handler(status: Status, function_arn: str, partition: str) -> dict[str, Any
             },
         },
         "TimeoutSeconds": HANDLER_TIMEOUT_SECONDS,
-        "Output": "{% $states.input %}",
+        "Output": "{% $merge([$states.input, {'noticeTag': $states.result.Payload.noticeTag}]) %}",
         "Retry": [
             {
                 "ErrorEquals": _LAMBDA_BUSY,

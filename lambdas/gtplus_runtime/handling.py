@@ -1,9 +1,10 @@
 """What every status handler shares: the batch it works on, and how its failures and late starts end.
 
-A handler's input is `{"project", "batch", "seq", "status", "generation", "execution", "correlation"}`, its output is
-ignored: what it has to say it writes on the batch. It may run twice, late, or beside the one of a newer generation: all
-it writes to the table is conditioned on its generation, and on that its event is not handled yet; all it writes to S3
-follows from the event or bears its hash in its name, but for the notice, where the later one stays.
+A handler's input is `{"project", "batch", "seq", "status", "generation", "execution", "correlation"}`, its output
+`{"outcome", "noticeTag"}`: whether it was superseded, and the ETag of the notice that lies there, which the park keeps
+for the next handler. What else it has to say it writes on the batch. It may run twice, late, or beside the one of a
+newer generation: all it writes to the table is conditioned on its generation, and on that its event is not handled yet;
+all it writes to S3 follows from the event or bears its hash in its name, but for the notice, where the later one stays.
 """
 
 import sys
@@ -52,6 +53,7 @@ class Batch:
     ) -> None:
         self.key, self.head, self.store, self.generation, self.seq = key, head, store, generation, seq
         self._event = event
+        self.notice_tag = ""
 
     @cached_property
     def place(self) -> Place:
@@ -177,7 +179,8 @@ class Batch:
             # That of an earlier batch of this name, or of an earlier release, is not.
             return bool(there.get("uid") == notice["uid"] and there["order"] > order)
 
-        self.objects.replace_json(self.file("notice.json"), notice, ahead)
+        tag = self.notice_tag or self.head.get("noticeTag", "")
+        self.notice_tag = self.objects.replace_json(self.file("notice.json"), notice, ahead, tag)
 
     def order_work(self, rework: str | None) -> None:
         """Give the provider the work order of this round."""
@@ -257,7 +260,7 @@ def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], 
 
     def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         key = Key(event["project"], event["batch"])
-        outcome = "done"
+        outcome, tag = "done", ""
         try:
             table = store()
             event_place = (key.pk, event_sk(event["seq"]))
@@ -270,13 +273,15 @@ def on_status(work: Callable[[Batch], None]) -> Callable[[dict[str, Any], Any], 
             if head["status"] == BatchStatus.CANCELLED != event["status"]:
                 # Nothing of it is wanted any more, and what cannot be done any more must not hold up the end.
                 raise Superseded("the batch was cancelled meanwhile")
-            work(Batch(key, head, table, event["generation"], event["seq"], items.get(event_place)))
+            batch = Batch(key, head, table, event["generation"], event["seq"], items.get(event_place))
+            work(batch)
+            tag = batch.notice_tag
         except Superseded:
             outcome = "superseded"
         except Exception as error:
             log("handler failed", **event, error=type(error).__name__)
             raise
         log("handler ran", **event, outcome=outcome)
-        return {"outcome": outcome}
+        return {"outcome": outcome, "noticeTag": tag}
 
     return handler

@@ -119,7 +119,7 @@ class Objects:
         self._put(kept, file, kind)
         return kept
 
-    def replace_json(self, uri: str, value: Any, stays: Callable[[Any], bool]) -> None:
+    def replace_json(self, uri: str, value: Any, stays: Callable[[Any], bool], tag: str = "") -> str:
         """Write a JSON file in the place of what lies there, unless that is to stay.
 
         Writers at one moment go one after the other: S3 writes if there is still what was read, and answers 412 or 409
@@ -129,10 +129,16 @@ class Objects:
             uri: where.
             value: what to write.
             stays: whether what lies there, as JSON, is to stay.
+            tag: the ETag of one that is not: where it is still that, it need not be read.
+
+        Returns:
+            The ETag of what lies there then.
 
         Raises:
             Crowded: others wrote there every time.
         """
+        if tag and (written := self._put_if(uri, value, IfMatch=tag)):
+            return written
         bucket, key = split_uri(uri)
         for _ in range(_TRIES):
             guard: Any = {"IfNoneMatch": "*"}
@@ -140,20 +146,24 @@ class Objects:
                 there = self.s3.get_object(Bucket=bucket, Key=key)
                 guard = {"IfMatch": there["ETag"]}
                 if stays(json.loads(there["Body"].read())):
-                    return
+                    return there["ETag"]
             except self.s3.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] not in _GONE:
                     raise
             except ValueError:
                 pass  # not ours, and nothing to be kept
-            try:
-                self._put(uri, _json(value), "application/json", **guard)
-            except self.s3.exceptions.ClientError as error:
-                if error.response["Error"]["Code"] not in _OVERTAKEN:
-                    raise
-            else:
-                return
+            if written := self._put_if(uri, value, **guard):
+                return written
         raise Crowded(f"{uri} is written by too many at once")
+
+    def _put_if(self, uri: str, value: Any, **guard: Any) -> str | None:
+        """The ETag; None where others came between."""
+        try:
+            return self._put(uri, _json(value), "application/json", **guard)
+        except self.s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in _OVERTAKEN:
+                raise
+        return None
 
     def _mend(self, bucket: str, key: str) -> str:
         # A prefix is told from a manifest by its last slash, which is easily forgotten.
@@ -295,9 +305,10 @@ class Objects:
         action = "put_object" if write else "get_object"
         return self.s3.generate_presigned_url(action, Params={"Bucket": bucket, "Key": key}, ExpiresIn=seconds)
 
-    def _put(self, uri: str, body: bytes | BinaryIO, kind: str, **guard: Any) -> None:
+    def _put(self, uri: str, body: bytes | BinaryIO, kind: str, **guard: Any) -> str:
+        """Returns the ETag."""
         bucket, key = split_uri(uri)
-        self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind, **guard)
+        return self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind, **guard)["ETag"]
 
     def _pages(self, bucket: str, prefix: str, start: str | None = None) -> Iterator[list[tuple[str, Found]]]:
         after: Any = {} if start is None else {"StartAfter": start}

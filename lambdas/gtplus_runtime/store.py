@@ -15,10 +15,10 @@ and, under keys of their own, `OUTPUT#<uri>` (which batch an output location bel
 line of the batches in data transfer), `REVIEWS` (the projects that were requested last) and `QUARANTINE` (what S3 told
 and led to nothing, by its time and id). What has an `expiresAt` goes by itself.
 
-Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial)
-and what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`,
-`parkedDefinition`, `failure`, `failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`, `rebuiltAt`,
-`rebuilds`, `rebuiltFor`, `nudgedAt`, `lookedAt` and `reminders`. So a park never collides with a command.
+Who owns which attribute of a head: the API and the handlers' decisions `status`, `seq` (by which writes are serial) and
+what `evolve` names; the execution `token`, `parkedGeneration`, `handled`, `handledStatus`, `parkedAt`,
+`parkedDefinition`, `noticeTag`, `failure`, `failedSeq`, `failedAt` and the end of `open`; the reconciler `generation`,
+`rebuiltAt`, `rebuilds`, `rebuiltFor`, `nudgedAt`, `lookedAt` and `reminders`. So a park never collides with a command.
 
 Quotas: an item has at most 400 KB, a transaction at most 100 items ("Quotas in Amazon DynamoDB"); a write that meets
 a transaction on an item is refused with `TransactionConflict`, and is tried again here ("Amazon DynamoDB Transactions:

@@ -424,7 +424,7 @@ def run(batch: str, seq: int, status: str) -> bool:
     """Run the handler of an event in this process; whether it ended well."""
     handler = importlib.import_module(f"gtplus_runtime.handlers.{BATCH[status].slug}").handler
     call = {"project": PROJECT, "batch": batch, "seq": seq, "status": status, "generation": 1}
-    return bool(handler({**call, "execution": "x", "correlation": "c"}, None) == {"outcome": "done"})
+    return bool(handler({**call, "execution": "x", "correlation": "c"}, None)["outcome"] == "done")
 
 
 TO_REVIEW = MAIN_LINE[:5]

@@ -113,7 +113,7 @@ class Bucket:
 
     def put_object(
         self, Bucket: str, Key: str, Body: Any, IfMatch: str | None = None, IfNoneMatch: str | None = None, **_: Any
-    ) -> None:
+    ) -> dict[str, str]:
         self._before()
         there = self.objects.get(Key)
         if (IfNoneMatch is not None and there) or (IfMatch is not None and (not there or _etag(there[0]) != IfMatch)):
@@ -121,6 +121,7 @@ class Bucket:
         body = Body if isinstance(Body, bytes) else Body.read()
         self.objects[Key] = (body, self._now())
         self._after()
+        return {"ETag": _etag(body)}
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         body, _ = self._find(Key, "GetObject", "NoSuchKey")
@@ -461,7 +462,7 @@ class Cloud:
         assert execution.state == on(given["status"])
         module = importlib.import_module(f"gtplus_runtime.handlers.{slug}")
         try:
-            self._invoke(lambda: module.handler(payload, None))
+            execution.input |= {"noticeTag": self._invoke(lambda: module.handler(payload, None))["noticeTag"]}
         except (Killed, Exception):
             return False
         return True
@@ -495,6 +496,7 @@ class Cloud:
         known: dict[str, Callable[[], str]] = {
             "$now()": lambda: aws.timestamp(),
             "$states.context.Task.Token": lambda: token,
+            "$exists($states.input.noticeTag) ? $states.input.noticeTag : ''": lambda: given.get("noticeTag", ""),
             "'BATCH#' & $states.input.project & '#' & $states.input.batch": lambda: (
                 f"BATCH#{given['project']}#{given['batch']}"
             ),

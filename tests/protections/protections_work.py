@@ -158,8 +158,8 @@ HANDLERS = [
     Protection(
         "two who write the notice at one moment go one after the other",
         _OBJECTS,
-        'self._put(uri, _json(value), "application/json", **guard)',
-        'self._put(uri, _json(value), "application/json")',
+        'return self._put(uri, _json(value), "application/json", **guard)',
+        'return self._put(uri, _json(value), "application/json")',
         ("tests/unit/test_objects.py::TestWhatIsReplaced::test_who_comes_between_is_seen",),
     ),
     Protection(

@@ -270,8 +270,20 @@ class TestWhatAnExecutionDoes:
         for value in validator.evaluate((text, {"input": INPUT, "result": told}) for text in outputs):
             assert value == {**INPUT, **told}
 
-    def test_a_handler_passes_its_input_on(self, states: States) -> None:
-        assert {states[on(status)]["Output"] for status in BATCH} == {"{% $states.input %}"}
+    def test_a_handler_passes_its_input_on_and_which_notice_is_the_last(
+        self, validator: Validator, states: States
+    ) -> None:
+        """What it answered else is nobody's; one of an earlier release answers no tag."""
+        (output,) = {states[on(status)]["Output"] for status in BATCH}
+        text = JSONATA.fullmatch(output)[1]  # type: ignore[index]
+        answers = [{"outcome": "done", "noticeTag": "t"}, {"outcome": "done"}]
+        values = validator.evaluate((text, {"input": INPUT, "result": {"Payload": each}}) for each in answers)
+        assert list(values) == [{**INPUT, "noticeTag": "t"}, INPUT]
+
+    def test_a_park_keeps_which_notice_is_the_last(self, validator: Validator, states: States) -> None:
+        (tag,) = {states[status.name]["Arguments"]["ExpressionAttributeValues"][":tag"]["S"] for status in OPEN}
+        text = JSONATA.fullmatch(tag)[1]  # type: ignore[index]
+        assert list(validator.evaluate((text, {"input": each}) for each in ({"noticeTag": "t"}, {}))) == ["t", ""]
 
     def test_a_handler_is_told_what_it_needs_and_no_token(self, validator: Validator, states: States) -> None:
         for status in BATCH:
@@ -357,6 +369,7 @@ class TestWhatIsWritten:
                 "handledStatus = :status",
                 "parkedAt = :now",
                 "parkedDefinition = :definition",
+                "noticeTag = :tag",
             }
             # A failure is that of one event, and is over once that one is handled; parking where it was is not.
             assert removed == ""

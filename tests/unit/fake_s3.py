@@ -71,12 +71,13 @@ class S3:
 
     def put_object(
         self, Bucket: str, Key: str, Body: Any, ContentType: str = "", IfNoneMatch: str = "", IfMatch: str = ""
-    ) -> None:
+    ) -> dict[str, str]:
         self.calls["put"] += 1
         there = self.keys.get(Key)
         if (IfNoneMatch and there is not None) or (IfMatch and (there is None or f'"{etag(there)}"' != IfMatch)):
             raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
         self.keys[Key] = Body if isinstance(Body, bytes) else Body.read()
+        return {"ETag": f'"{etag(self.keys[Key])}"'}
 
     def head_bucket(self, Bucket: str) -> dict[str, Any]:
         return {"BucketRegion": self.region} if self.region else {}

@@ -139,7 +139,7 @@ def at_the_door(case: Case, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(handling.Batch, "place", Place("p", "g", case.limits, grants, "", "", {}))
     monkeypatch.setattr(handling.Batch, "objects", Objects(s3))  # type: ignore[arg-type]
     event = {"project": "p", "batch": "b", "seq": 1, "status": "Request submitted", "generation": 1, "execution": "a"}
-    assert request_submitted.handler(event, None) == {"outcome": "done"}
+    assert request_submitted.handler(event, None)["outcome"] == "done"
     return table
 
 

@@ -76,8 +76,8 @@ class S3:
     def write_json(self, uri: str, value: Any) -> str:
         return uri
 
-    def replace_json(self, uri: str, value: Any, stays: Any) -> None:
-        pass
+    def replace_json(self, uri: str, value: Any, stays: Any, tag: str) -> str:
+        return f"after {tag}"
 
     def keep_lines(self, uri: str, entries: Any) -> str:
         self.written[uri] = entries
@@ -114,14 +114,14 @@ def table(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Table:
 
 
 def test_an_accepted_batch_goes_on_to_its_delivery(table: Table) -> None:
-    assert accepted.handler(EVENT, None) == {"outcome": "done"}
+    assert accepted.handler(EVENT, None)["outcome"] == "done"
     assert table.advanced == ["Ready for delivery"]
 
 
 def test_what_was_accepted_is_kept_also_where_the_provider_reports_ready_for_delivery_first(table: Table) -> None:
     """The handler of that status holds the delivery against it."""
     table.now |= {"status": "Ready for delivery", "seq": 8}
-    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert accepted.handler(EVENT, None)["outcome"] == "superseded"
     assert table.advanced == []
     assert table.now["facts"]["accepted"]["manifest"] == "m"
 
@@ -134,9 +134,14 @@ def test_a_manifest_that_was_changed_after_its_review_is_not_accepted(table: Tab
     assert table.advanced == []
 
 
+def test_the_next_handler_is_told_which_notice_is_the_last(table: Table) -> None:
+    table.now["noticeTag"] = "the last"
+    assert accepted.handler(EVENT, None) == {"outcome": "done", "noticeTag": "after the last"}
+
+
 def test_a_rejected_batch_is_sent_for_rework(table: Table) -> None:
     table.now |= {"status": "Rejected"}
-    assert rejected.handler(EVENT, None) == {"outcome": "done"}
+    assert rejected.handler(EVENT, None)["outcome"] == "done"
     assert table.advanced == ["Sent for rework"]
 
 
@@ -145,7 +150,7 @@ def test_the_rework_list_is_that_of_the_rejected_round_also_where_an_operator_se
 ) -> None:
     """The handler of that status puts it into the work order."""
     table.now |= {"status": "Sent for rework", "seq": 8, "round": 2}
-    assert rejected.handler(EVENT, None) == {"outcome": "superseded"}
+    assert rejected.handler(EVENT, None)["outcome"] == "superseded"
     uri = "s3://data/labels/b/gtplus/round-1/rework.jsonl"
     assert table.now["facts"]["rework"] == uri
     assert s3.written[uri] == [{"source-ref": "s3://data/raw/1", "reason": "blurred"}]
@@ -179,7 +184,7 @@ def test_after_a_pause_a_rejected_batch_keeps_its_rework_list_with_the_reason(ta
     (written,) = s3.written.items()
     table.now |= {"seq": 9, "handled": 8}
     table.event = {"seq": 9, "round": 1, "data": {}}
-    assert rejected.handler({**EVENT, "seq": 9}, None) == {"outcome": "done"}
+    assert rejected.handler({**EVENT, "seq": 9}, None)["outcome"] == "done"
     assert list(s3.written.items()) == [written]
     assert table.now["facts"]["rework"] == written[0]
 
@@ -189,7 +194,7 @@ def test_after_the_last_round_the_rework_list_waits_for_an_operator(
 ) -> None:
     monkeypatch.setattr(handling.Batch, "place", PLACE._replace(settings={"maxRounds": 1}))
     table.now |= {"status": "Rejected"}
-    assert rejected.handler(EVENT, None) == {"outcome": "done"}
+    assert rejected.handler(EVENT, None)["outcome"] == "done"
     assert table.advanced == []
     assert "an operator allows one more" in table.now["facts"]["problem"]
 
@@ -206,7 +211,7 @@ def test_a_handler_that_comes_too_late_does_nothing(
     monkeypatch.setattr(handling.Batch, "objects", property(looked_at))
     before = {**table.now, **change, "facts": dict(table.now["facts"])}
     table.now |= change
-    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert accepted.handler(EVENT, None)["outcome"] == "superseded"
     assert (table.now, table.advanced) == (before, [])
 
 
@@ -214,7 +219,7 @@ def test_what_a_cancelled_batch_had_before_it_is_left_so_that_nothing_holds_up_i
     """The manifest was changed, so an acceptance that was not handled yet could never be."""
     table.now["facts"]["labels"] = {"sha256": "another"}
     table.now |= {"status": "Cancelled", "seq": 8}
-    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert accepted.handler(EVENT, None)["outcome"] == "superseded"
     assert "problem" not in table.now["facts"]
 
 
@@ -228,7 +233,7 @@ def test_what_a_run_finds_that_ends_after_its_event_was_handled_is_not_kept(
         return [MANIFEST]
 
     monkeypatch.setattr(s3, "chunks", chunks)
-    assert accepted.handler(EVENT, None) == {"outcome": "superseded"}
+    assert accepted.handler(EVENT, None)["outcome"] == "superseded"
     assert "accepted" not in table.now["facts"]
 
 
@@ -264,7 +269,7 @@ def test_the_labels_of_a_round_are_held_against_those_of_the_rounds_before(
     table.now["facts"] |= {"manifest": "three", "manifests": {"1": "one", "2": "two"}}
     for _ in range(2):
         table.now["handled"] = 6
-        assert ready_for_review.handler(EVENT, None) == {"outcome": "done"}
+        assert ready_for_review.handler(EVENT, None)["outcome"] == "done"
         facts = table.now["facts"]
         assert facts["manifests"] == {"1": "one", "2": "two", "3": "three"}
         assert facts["labels"]["agreement"] == {
@@ -303,14 +308,14 @@ class TestOfAnEarlierRound:
         self, table: Table, s3: S3, said: dict[str, str]
     ) -> None:
         table.event["data"] = said
-        assert ready_for_review.handler(EVENT, None) == {"outcome": "done"}
+        assert ready_for_review.handler(EVENT, None)["outcome"] == "done"
         assert table.now["facts"]["manifests"] == {"1": "one"}
         assert [entry["label"] for entry in s3.written[table.now["facts"]["sample"]["uri"]]] == [7]
         assert table.now["objects"] == {"completed": 0}
 
     def test_its_own_verdicts_make_its_rework_list(self, table: Table, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(s3, "lines", lambda uri: [{"object": "s3://data/raw/1"}])
-        assert rejected.handler(EVENT, None) == {"outcome": "superseded"}
+        assert rejected.handler(EVENT, None)["outcome"] == "superseded"
         assert s3.written[table.now["facts"]["rework"]] == [{"source-ref": "s3://data/raw/1", "reason": "of one"}]
 
 
@@ -383,7 +388,7 @@ def test_a_file_of_a_label_that_was_changed_after_its_review_is_neither_accepted
     assert "restore their versions" in table.now["facts"]["problem"]
     masks[mask] = same
     table.now["status"] = "Accepted"
-    assert accepted.handler(EVENT, None) == {"outcome": "done"}
+    assert accepted.handler(EVENT, None)["outcome"] == "done"
     table.now["status"] = "Ready for delivery"
     masks[mask] = same._replace(etag="another")
     assert delivered(table, s3) == (
@@ -444,7 +449,7 @@ def test_a_sample_is_stated_with_its_method_and_seed_and_only_a_random_one_shows
     inventory = [{"source-ref": f"s3://data/raw/{n}"} for n in range(7)]
     monkeypatch.setattr(s3, "lines", lambda uri: inventory if uri == "i" else s3.written[uri])
     table.now |= {"status": "Ready for review", "uid": "4f2a"}
-    assert ready_for_review.handler(EVENT, None) == {"outcome": "done"}
+    assert ready_for_review.handler(EVENT, None)["outcome"] == "done"
     sample = table.now["facts"]["sample"]
     assert (sample["method"], sample["seed"], sample["size"], sample["of"]) == (stated, "4f2a/1", 4, 7)
     drawn = s3.written[sample["uri"]]
@@ -457,7 +462,7 @@ def test_a_sample_is_stated_with_its_method_and_seed_and_only_a_random_one_shows
     verdicts = [{"object": entry["object"], "correct": entry["name"] != "tram"} for entry in drawn]
     monkeypatch.setattr(s3, "json", lambda uri: {"verdicts": verdicts}, raising=False)
     table.now["facts"] |= {"verdicts": "v"}
-    assert review_complete.handler(EVENT, None) == {"outcome": "done"}
+    assert review_complete.handler(EVENT, None)["outcome"] == "done"
     review = table.now["facts"]["review"]
     assert review["method"] == stated
     assert ("atMost" in review, "risks" in review) == (bound, bound)

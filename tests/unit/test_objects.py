@@ -234,13 +234,22 @@ class TestWhatIsReplaced:
         s3 = S3(there)
         put, others = s3.put_object, [other]
 
-        def overtaken(**call: Any) -> None:
+        def overtaken(**call: Any) -> dict[str, str]:
             if others:
                 s3.keys["notice.json"] = others.pop()
-            put(**call)
+            return put(**call)
 
         monkeypatch.setattr(s3, "put_object", overtaken)
         assert self.replace(s3, 5) == after
+
+    def test_one_that_is_known_is_not_read_while_it_lies_there(self) -> None:
+        s3 = S3({"notice.json": b"1"})
+        ours = Objects(s3)  # type: ignore[arg-type]
+        known = f'"{etag(b"1")}"'
+        last = ours.replace_json(self.URI, 2, lambda there: there > 2, known)
+        assert (s3.keys["notice.json"], s3.calls["get"]) == (b"2", 0)
+        assert ours.replace_json(self.URI, 1, lambda there: there > 1, known) == last, "another has come since"
+        assert s3.keys["notice.json"] == b"2"
 
     def test_where_others_come_between_every_time_it_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
         s3 = S3({"notice.json": b"1"})
