@@ -5,7 +5,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -105,11 +105,12 @@ class MemoryTable:
         query.pop("ConsistentRead", None)
         assert not query, query
         found = []
-        items: Iterable[Item] = self.items.values()
+        # A list of its own: other threads may write meanwhile.
+        items = list(self.items.values())
         if order == "sk":
             # An item of another partition is not looked at.
             pk = values[":pk"]["S"]
-            items = [self.items[pk, sk] for sk in self._sort_keys.get(pk, ())]
+            items = [self.items[pk, sk] for sk in list(self._sort_keys.get(pk, ()))]
         for item in items:
             held = all(_holds_key(part, item, names, values) for part in condition.split(" AND "))
             if held and order in item and (kept is None or _holds(kept, item, names, values)):
@@ -142,8 +143,8 @@ class MemoryTable:
         # All or nothing: one that is invalid has been refused by now.
         for key, written in after.items():
             self.records.append((*key, "MODIFY" if key in self.items else "INSERT"))
-            self._sort_keys[key[0]].add(key[1])
             self.items[key] = written
+            self._sort_keys[key[0]].add(key[1])
         self.after_write()
 
 
