@@ -53,7 +53,7 @@ class Batch:
     ) -> None:
         self.key, self.head, self.store, self.generation, self.seq = key, head, store, generation, seq
         self._event = event
-        self.notice_tag = ""
+        self.notice_tag = str(head.get("noticeTag", ""))
 
     @cached_property
     def place(self) -> Place:
@@ -179,8 +179,7 @@ class Batch:
             # That of an earlier batch of this name, or of an earlier release, is not.
             return bool(there.get("uid") == notice["uid"] and there["order"] > order)
 
-        tag = self.notice_tag or self.head.get("noticeTag", "")
-        self.notice_tag = self.objects.replace_json(self.file("notice.json"), notice, ahead, tag)
+        self.notice_tag = self.objects.replace_json(self.file("notice.json"), notice, ahead, self.notice_tag)
 
     def order_work(self, rework: str | None) -> None:
         """Give the provider the work order of this round."""

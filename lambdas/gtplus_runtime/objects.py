@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gtplus_runtime.found import Found
 from gtplus_runtime.places import split_uri
+from gtplus_runtime.store import TRIES, Busy
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +19,6 @@ _CHUNK = 1 << 20
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"AccessDenied", "403", "Forbidden"})
 _OVERTAKEN = _GONE | {"PreconditionFailed", "ConditionalRequestConflict"}
-_TRIES = 8
 
 
 DENSE = 20
@@ -41,10 +41,6 @@ class Unreadable(Exception):
     def __init__(self, uri: str, code: str, mend: str) -> None:
         self.code, self.refused, self.mend = code, code in _REFUSED, mend
         super().__init__(f"{uri}: {code}; {mend}")
-
-
-class Crowded(Exception):
-    """Others wrote to the same object every time: nothing was changed, try again."""
 
 
 class Objects:
@@ -135,12 +131,12 @@ class Objects:
             The ETag of what lies there then.
 
         Raises:
-            Crowded: others wrote there every time.
+            Busy: others wrote there every time.
         """
         if tag and (written := self._put_if(uri, value, IfMatch=tag)):
             return written
         bucket, key = split_uri(uri)
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             guard: Any = {"IfNoneMatch": "*"}
             try:
                 there = self.s3.get_object(Bucket=bucket, Key=key)
@@ -154,7 +150,7 @@ class Objects:
                 pass  # not ours, and nothing to be kept
             if written := self._put_if(uri, value, **guard):
                 return written
-        raise Crowded(f"{uri} is written by too many at once")
+        raise Busy(f"{uri} is written by too many at once")
 
     def _put_if(self, uri: str, value: Any, **guard: Any) -> str | None:
         """The ETag; None where others came between."""

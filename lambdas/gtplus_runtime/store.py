@@ -58,7 +58,7 @@ TRIES = 8
 
 
 class Busy(Exception):
-    """Too many others wrote to the same batch at the same time: nothing was changed, try again."""
+    """Too many others wrote to the same place at the same time: nothing was changed, try again."""
 
 
 class Key(NamedTuple):

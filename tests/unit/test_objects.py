@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtplus_runtime import aws, objects, places
-from gtplus_runtime.objects import Crowded, Objects, Unreadable
+from gtplus_runtime.objects import Objects, Unreadable
 from gtplus_runtime.places import Grant, Limits, Place, find_place, split_uri
+from gtplus_runtime.store import Busy
 from tests.unit.fake_s3 import S3, etag
 
 PLACE = Place(
@@ -255,7 +256,7 @@ class TestWhatIsReplaced:
         s3 = S3({"notice.json": b"1"})
         error = ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
         monkeypatch.setattr(s3, "put_object", mock.Mock(side_effect=error))
-        with pytest.raises(Crowded, match="too many at once"):
+        with pytest.raises(Busy, match="too many at once"):
             self.replace(s3, 5)
 
     @pytest.mark.parametrize("call", ["get_object", "put_object"])
