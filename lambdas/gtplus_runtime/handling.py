@@ -177,7 +177,7 @@ class Batch:
 
         def ahead(there: Any) -> bool:
             # That of an earlier batch of this name, or of an earlier release, is not.
-            return bool(there.get("uid") == notice["uid"] and there["order"] > order)
+            return isinstance(there, dict) and there.get("uid") == notice["uid"] and there["order"] > order
 
         self.notice_tag = self.objects.replace_json(self.file("notice.json"), notice, ahead, self.notice_tag)
 

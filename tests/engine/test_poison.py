@@ -148,3 +148,13 @@ def test_a_head_stays_far_below_the_quota_of_an_item_whatever_its_people_write(c
         cloud.call(f"pro{number}", "report", REPORT, {"status": "Sent for rework", "objects": {"completed": 0}}, "b")
     item = cloud.table.items[Key(PROJECT, "b").pk, "HEAD"]
     assert len(json.dumps(item, ensure_ascii=False).encode()) < QUOTA / 2
+
+
+@pytest.mark.parametrize("there", [b"[]", b"null", b"\xff", b"{}"])
+def test_a_notice_that_is_none_is_written_over(cloud: Cloud, there: bytes) -> None:
+    """The owner of the bucket can write there."""
+    cloud.bucket.objects["labels/b/gtplus/notice.json"] = (there, cloud.now)
+    assert cloud.call("ann", "request", CREATE, {"input": f"s3://{BUCKET}/raw/b/"}, "b")[0] == 200
+    rest(cloud)
+    notice = json.loads(cloud.bucket.objects["labels/b/gtplus/notice.json"][0])
+    assert notice["status"] == "Data transfer in progress"
