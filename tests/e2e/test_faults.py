@@ -531,6 +531,7 @@ WORKS: dict[str, tuple[Work, tuple[str, ...]]] = {
         sweep,
         (
             "dynamodb.Query",
+            "dynamodb.BatchGetItem",
             "dynamodb.GetItem",
             "sfn.StopExecution",
             "dynamodb.UpdateItem",

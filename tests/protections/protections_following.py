@@ -109,6 +109,13 @@ RECONCILER = [
         ),
     ),
     Protection(
+        "heads that could not be read hold up no others",
+        _RECONCILER,
+        'log("heads not read", error=type(error).__name__)\n                continue',
+        "raise",
+        (f"{_SWEEPS}::test_heads_are_read_a_hundred_a_call_and_a_read_that_fails_holds_up_no_other",),
+    ),
+    Protection(
         "one bad line of transfers holds up no other",
         _RECONCILER,
         'log("line not reconciled", project=place.project, error=type(error).__name__)',

@@ -1,6 +1,6 @@
 """The reconciler: what it asks Step Functions for, what it counts, and that one bad head holds up no other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from gtplus_runtime import aws
 from gtplus_runtime.handlers import reconciler
 from gtplus_runtime.places import Limits, Place
 from gtplus_runtime.protocol import execution_name
-from gtplus_runtime.store import Key
+from gtplus_runtime.store import Busy, Key
 
 KEYS = [Key("one", "b"), Key("two", "b"), Key("three", "b")]
 NEWEST = "v2"
@@ -44,14 +44,20 @@ class Table:
         self.reminded: list[tuple[Key, int]] = []
         self.looks: list[Key] = []
         self.unreadable: set[Key] = set()
+        self.reads: list[list[tuple[str, str]]] = []
+        self.failing_reads: set[int] = set()
 
-    def open_batches(self) -> list[Key]:
-        return list(self.heads)
+    def open_batches(self) -> Iterator[Key]:
+        yield from list(self.heads)
 
     def head(self, key: Key) -> dict[str, Any]:
-        if key in self.unreadable:
-            raise KeyError("seq")
-        return self.heads[key]
+        return {} if key in self.unreadable else self.heads[key]
+
+    def read(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+        self.reads.append(wanted := list(places))
+        if len(self.reads) in self.failing_reads:
+            raise Busy("left over every time")
+        return {place: self.head(key) for place in wanted if (key := Key.parse(place[0]))}
 
     def transfers(self, provider: str) -> list[Key]:
         return [key for key in self.heads if key.project == provider]
@@ -149,6 +155,15 @@ def test_no_open_batch_costs_no_call(world: World) -> None:
     world.table.heads.clear()
     assert sweep() == {}
     assert world.machine.calls == []
+
+
+def test_heads_are_read_a_hundred_a_call_and_a_read_that_fails_holds_up_no_other(world: World) -> None:
+    keys = [Key(f"project{number}", "b") for number in range(250)]
+    world.table.heads = {key: head(key, handled=3) for key in keys}
+    world.table.failing_reads = {2}
+    assert sweep() == {"nudged": 150, "failed": 100}
+    assert [len(read) for read in world.table.reads] == [100, 100, 50]
+    assert world.table.nudged == keys[:100] + keys[200:]
 
 
 def test_one_that_is_not_in_the_list_is_asked_for(world: World) -> None:

@@ -15,8 +15,10 @@ function, so handlers' writes are conditioned on the generation.
 """
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from gtplus_runtime import aws
@@ -26,7 +28,7 @@ from gtplus_runtime.handling import promote, store
 from gtplus_runtime.log import log
 from gtplus_runtime.places import Place, find_place
 from gtplus_runtime.protocol import FAILURES, RUNNING, Repair, execution_name, failures_in_a_row, what_to_repair
-from gtplus_runtime.store import Key, Store
+from gtplus_runtime.store import HEAD, Key, Store
 
 ROLL_OVERS = 200
 """How many executions are rolled over in one sweep, so that a deploy starts no storm of executions."""
@@ -37,11 +39,11 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
     table = store()
     sweep = _Sweep(table)
     providers = {}
-    for key in table.open_batches():
+    for key, head in sweep.heads():
         try:
-            head = sweep.mend(key)
+            sweep.mend(key, head)
             place = find_place(key.project)
-            if head is not None and place is not None:
+            if place is not None:
                 sweep.remind(key, head, place)
                 sweep.look_again(key, head)
                 providers[place.provider] = place
@@ -78,12 +80,17 @@ class _Sweep:
             log("executions not listed", error=type(error).__name__)
             return frozenset()
 
-    def mend(self, key: Key) -> dict[str, Any] | None:
-        """Hold one batch against its execution; returns its head as it was."""
-        head = self._table.head(key)
-        if head is not None:
-            self._mend(key, head)
-        return head
+    def heads(self) -> Iterator[tuple[Key, dict[str, Any]]]:
+        """The head of every open batch, a hundred a call."""
+        keys = self._table.open_batches()
+        while some := list(islice(keys, 100)):
+            try:
+                items = self._table.read((key.pk, HEAD) for key in some)
+            except Exception as error:
+                self.counts["failed"] += len(some)
+                log("heads not read", error=type(error).__name__)
+                continue
+            yield from ((key, items[key.pk, HEAD]) for key in some if (key.pk, HEAD) in items)
 
     def remind(self, key: Key, head: dict[str, Any], place: Place) -> None:
         """Write a reminder where the batch is overdue and the reminder is not written."""
@@ -98,7 +105,8 @@ class _Sweep:
             aws.client("sqs").send_message(QueueUrl=aws.setting("STORAGE_EVENTS"), MessageBody=body)
             self._table.looked(key, aws.timestamp())
 
-    def _mend(self, key: Key, head: dict[str, Any]) -> None:
+    def mend(self, key: Key, head: dict[str, Any]) -> None:
+        """Hold one batch against its execution."""
         machine = aws.client("stepfunctions")
         name = execution_name(head)
         arn = f"{aws.setting('STATE_MACHINE').replace(':stateMachine:', ':execution:')}:{name}"
