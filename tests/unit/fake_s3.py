@@ -70,7 +70,7 @@ class S3:
         return {"Body": Body(content), "ETag": f'"{etag(content)}"'}
 
     def put_object(
-        self, Bucket: str, Key: str, Body: Any, ContentType: str = "", IfNoneMatch: str = "", IfMatch: str = ""
+        self, Bucket: str, Key: str, Body: Any, IfNoneMatch: str = "", IfMatch: str = "", **_options: Any
     ) -> dict[str, str]:
         self.calls["put"] += 1
         there = self.keys.get(Key)
