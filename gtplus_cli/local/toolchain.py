@@ -25,7 +25,11 @@ EMULATOR = (
     "boto3",
     "cryptography",
     "uvloop>=0.21,<1",
-)  # handlers import boto3, JWT authorizers need cryptography; with uvloop, the emulator waits for its one core less
+    "hypercorn>=0.18,<0.19",
+    "jsonata-python>=0.7,<0.8",
+)
+"""Handlers import boto3, JWT authorizers need cryptography; with uvloop, the emulator waits for its one core less; the
+last two are its own, as `_server.py` knows them."""
 
 Announce = Callable[[str, float | None], None]
 """Is told the name of a step when it begins, with `None`, and when it has ended, with its seconds."""
