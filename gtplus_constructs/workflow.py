@@ -86,12 +86,9 @@ class BatchWorkflow(Construct):
         place = iam.PolicyStatement(sid="Places", actions=["ssm:GetParameter"], resources=[places])
         # A project's data are reached through its runtime role alone, which trusts these functions by name.
         data = iam.PolicyStatement(sid="ProjectData", actions=["sts:AssumeRole"], resources=[runtime_roles])
-        table_and_places = [*table_statements(self.table, *one_by_one, indexes=INDEXES), place]
-        self.data_statements = [
-            *table_statements(self.table, *one_by_one, "BatchGetItem", indexes=INDEXES),
-            place,
-            data,
-        ]
+        alone = table_statements(self.table, *one_by_one, indexes=INDEXES)
+        together = table_statements(self.table, *one_by_one, "BatchGetItem", indexes=INDEXES)
+        self.data_statements = [*together, place, data]
         self.handler_role = functions.role(self, "HandlerRole", self.data_statements)
         self.table_setting = {"GTPLUS_TABLE": self.table.table_name}
         handlers = {
@@ -117,13 +114,13 @@ class BatchWorkflow(Construct):
             escalation_topic=escalation_topic,
         )
         storage_events = add_storage_events(
-            self, functions=functions, table=self.table, statements=[*table_and_places, data]
+            self, functions=functions, table=self.table, statements=[*alone, place, data]
         )
         reconciler = add_reconciler(
             self,
             functions=functions,
             table=self.table,
-            statements=table_and_places,
+            statements=[*together, place],
             state_machine=self.state_machine,
             definition=definition,
             storage_events=storage_events.queue,

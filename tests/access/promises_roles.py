@@ -53,6 +53,7 @@ TOWN: dict[str, set[str]] = {
     }
     | {"states:StartExecution", "states:SendTaskSuccess", "events:PutEvents", "sns:Publish", "sqs:SendMessage"},
     "the reconciler": TABLE
+    | {"dynamodb:BatchGetItem"}
     | KEY
     | LOG
     | {"ssm:GetParameter", "sqs:SendMessage"}

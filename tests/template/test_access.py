@@ -460,6 +460,7 @@ WORKSPACE_ROLES = {
     "Workflow/HandlerRole": TABLE | {"dynamodb:BatchGetItem"} | KEY_USE | LOG | DATA,
     "Workflow/StorageEventsRole": TABLE | KEY_USE | LOG | DATA | RECEIVE,
     "Workflow/ReconcilerRole": TABLE
+    | {"dynamodb:BatchGetItem"}
     | KEY_USE
     | LOG
     | {"ssm:GetParameter", "sqs:SendMessage"}
