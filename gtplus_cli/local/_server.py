@@ -6,7 +6,9 @@ The emulator's own main() would listen on port 443, too, where it may; its serve
 import asyncio
 import gc
 import os
+from copy import deepcopy
 from functools import lru_cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 import h11  # type: ignore[import-not-found,unused-ignore]
@@ -14,7 +16,7 @@ from hypercorn.__main__ import main  # type: ignore[import-not-found,unused-igno
 from hypercorn.events import RawData  # type: ignore[import-not-found,unused-ignore]
 from hypercorn.protocol.h11 import H11Protocol  # type: ignore[import-not-found,unused-ignore]
 from jsonata.parser import Parser  # type: ignore[import-not-found,unused-ignore]
-from ministack.services import apigateway  # type: ignore[import-not-found,unused-ignore]
+from ministack.services import apigateway, dynamodb  # type: ignore[import-not-found,unused-ignore]
 
 # A client that keeps its connection open, as boto3 does, would delay the end by the 30 s that TLS grants for a goodbye.
 asyncio.start_server = partial(asyncio.start_server, ssl_shutdown_timeout=0.5)
@@ -51,6 +53,21 @@ def _parsed(*text: Any) -> Any:
 
 
 Parser.parse = lambda _, *text: _parsed(*text)
+
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def _copied(value: Any) -> Any:
+    """Copy an item, plain data, without what `deepcopy` does for anything else: a write copies it five times."""
+    kind = type(value)
+    if kind is dict:
+        return {name: _copied(each) for name, each in value.items()}
+    if kind is list:
+        return [_copied(each) for each in value]
+    return value if kind in _PLAIN else deepcopy(value)
+
+
+dynamodb.copy = SimpleNamespace(deepcopy=_copied)
 
 # What stands now stays: a collection that looked at it would answer nobody for a tenth of a second, and free nothing.
 gc.collect()
