@@ -4,7 +4,7 @@ The whole example is deployed, and three things are measured in it:
 
 - status changes alone: batches that are paused and resumed, decided on the table as the API decides them, as fast as
   they go, and then at a given rate: at its most a system's delay is that of its queue, and says nothing of the system;
-- the main line, with all that the API, S3 and the people do in it;
+- the main line, with all that the API, S3 and the people do in it (last: the emulator slows with all that it keeps);
 - a bare hop from a table's stream to a function that writes one log line: the floor of what the emulator can do.
 
     python benchmarks/engine.py [--together 100] [--rate 62] [--batches 40]
@@ -179,13 +179,6 @@ def measured(world: World, watcher: Watcher, given: argparse.Namespace) -> list[
     """What was measured: its name, changes a second, and each delay in seconds, sorted."""
     rows: list[Row] = []
     played(world, watcher)  # every function has started once
-    for together in (5, 20):
-        begin = time.monotonic()
-        with ThreadPoolExecutor(together) as pool:
-            done = list(pool.map(lambda _: played(world, watcher), range(given.batches)))
-        took = time.monotonic() - begin
-        waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
-        rows.append((f"the main line, {together} side by side", sum(count for _, count in done) / took, waited))
     waiting = Waiting(world, watcher, given.together)
     watcher.every = 0.25  # far less than between two changes of a batch: nobody waits for it, and it takes less
     waiting.change(2)  # as many processes of each function have started as are needed
@@ -193,6 +186,14 @@ def measured(world: World, watcher: Watcher, given: argparse.Namespace) -> list[
     rows.append((f"{name}, as fast as they go", *waiting.change(12)))
     for rate in given.rate:
         rows.append((f"{name}, {rate:.0f} a second begun", *waiting.change(12, rate)))
+    watcher.every = 0.1
+    for together in (5, 20):
+        begin = time.monotonic()
+        with ThreadPoolExecutor(together) as pool:
+            done = list(pool.map(lambda _: played(world, watcher), range(given.batches)))
+        took = time.monotonic() - begin
+        waited = sorted(delay for batch, _ in done for delay in delays(world, batch))
+        rows.append((f"the main line, {together} side by side", sum(count for _, count in done) / took, waited))
     return rows
 
 
