@@ -6,6 +6,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -55,6 +56,8 @@ class MemoryTable:
         self.records: list[tuple[str, str, str]] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
+        # Held from the look at a condition to the write, and while nobody is called.
+        self._writing = Lock()
 
     def get_item(self, TableName: str, Key: Item, ConsistentRead: bool) -> dict[str, Any]:
         item = self.items.get(_key(Key))
@@ -68,26 +71,35 @@ class MemoryTable:
 
     def put_item(self, TableName: str, Item: Item) -> None:
         self.before_write()
-        self._write([{"Put": {"Item": Item}}])
+        with self._writing:
+            self._write([{"Put": {"Item": Item}}])
+        self.after_write()
 
     def update_item(self, TableName: str, **update: Any) -> None:
         self.before_write()
-        if self._failing([{"Update": update}]):
-            raise ConditionalCheckFailedException("ConditionalCheckFailedException", "UpdateItem")
-        self._write([{"Update": update}])
+        with self._writing:
+            if self._failing([{"Update": update}]):
+                raise ConditionalCheckFailedException("ConditionalCheckFailedException", "UpdateItem")
+            self._write([{"Update": update}])
+        self.after_write()
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:
         self.before_write()
         keys = [_key(_key_of(item)) for item in TransactItems]
         assert len(keys) == len(set(keys)) <= 100, "a transaction has an item once, and at most 100"
-        failing = self._failing(TransactItems)
+        with self._writing:
+            self._write_together(TransactItems)
+        self.after_write()
+
+    def _write_together(self, items: list[dict[str, Any]]) -> None:
+        failing = self._failing(items)
         if failing:
-            codes = ["ConditionalCheckFailed" if n in failing else "None" for n in range(len(TransactItems))]
+            codes = ["ConditionalCheckFailed" if n in failing else "None" for n in range(len(items))]
             raise TransactionCanceledException(
                 "TransactionCanceledException", "TransactWriteItems", CancellationReasons=[{"Code": c} for c in codes]
             )
         try:
-            self._write(TransactItems)
+            self._write(items)
         except Refused:
             raise TransactionCanceledException(
                 "TransactionCanceledException", "TransactWriteItems", CancellationReasons=[{"Code": "ValidationError"}]
@@ -145,7 +157,6 @@ class MemoryTable:
             self.records.append((*key, "MODIFY" if key in self.items else "INSERT"))
             self.items[key] = written
             self._sort_keys[key[0]].add(key[1])
-        self.after_write()
 
 
 def _key(key: Item) -> tuple[str, str]:
