@@ -180,13 +180,16 @@ def measured(world: World, watcher: Watcher, given: argparse.Namespace) -> list[
     rows: list[Row] = []
     played(world, watcher)  # every function has started once
     waiting = Waiting(world, watcher, given.together)
-    watcher.every = 0.25  # far less than between two changes of a batch: nobody waits for it, and it takes less
+    usual, watcher.every = (
+        watcher.every,
+        0.25,
+    )  # far less than between two changes of a batch: nobody waits for it, and it takes less
     waiting.change(2)  # as many processes of each function have started as are needed
     name = f"status changes alone, {given.together} batches side by side"
     rows.append((f"{name}, as fast as they go", *waiting.change(12)))
     for rate in given.rate:
         rows.append((f"{name}, {rate:.0f} a second begun", *waiting.change(12, rate)))
-    watcher.every = 0.1
+    watcher.every = usual
     for together in (5, 20):
         begin = time.monotonic()
         with ThreadPoolExecutor(together) as pool:

@@ -1,6 +1,7 @@
 """Starts the emulator. Its own Python runs this file, in its own environment; nothing of ours is importable there.
 
-The emulator's own main() would listen on port 443, too, where it may; its server alone does not.
+The emulator's own main() would listen on port 443, too, where it may; its server alone does not. Its one core bounds
+all that is done in it, so what it spends on garbage, writes, parsing and copies is kept small; it answers the same.
 """
 
 import asyncio
@@ -11,12 +12,12 @@ from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
 
-import h11  # type: ignore[import-not-found,unused-ignore]
-from hypercorn.__main__ import main  # type: ignore[import-not-found,unused-ignore]
-from hypercorn.events import RawData  # type: ignore[import-not-found,unused-ignore]
-from hypercorn.protocol.h11 import H11Protocol  # type: ignore[import-not-found,unused-ignore]
-from jsonata.parser import Parser  # type: ignore[import-not-found,unused-ignore]
-from ministack.services import apigateway, dynamodb  # type: ignore[import-not-found,unused-ignore]
+import h11
+from hypercorn.__main__ import main
+from hypercorn.events import RawData
+from hypercorn.protocol.h11 import H11Protocol
+from jsonata.parser import Parser
+from ministack.services import apigateway, dynamodb
 
 # A client that keeps its connection open, as boto3 does, would delay the end by the 30 s that TLS grants for a goodbye.
 asyncio.start_server = partial(asyncio.start_server, ssl_shutdown_timeout=0.5)

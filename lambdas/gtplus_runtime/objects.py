@@ -1,7 +1,6 @@
 """The objects of a project in S3, through an S3 client: the runtime role's in a function, the caller's in the CLI."""
 
 import hashlib
-import io
 import json
 import zlib
 from base64 import b64encode
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHUNK = 1 << 20
+_JSON_LINES = "application/x-ndjson"
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"AccessDenied", "403", "Forbidden"})
 _OVERTAKEN = _GONE | {"PreconditionFailed", "ConditionalRequestConflict"}
@@ -93,14 +93,14 @@ class Objects:
 
     def keep_json(self, uri: str, value: Any) -> str:
         """Keep a JSON file for good; see `keep_file`."""
-        return self.keep_file(uri, io.BytesIO(_json(value)), "application/json")
+        return self._keep(uri, _json(value), "application/json")
 
     def keep_lines(self, uri: str, entries: Iterable[Any]) -> str:
         """Keep a JSON Lines file for good; see `keep_file`."""
-        return self.keep_file(uri, io.BytesIO("".join(json.dumps(e) + "\n" for e in entries).encode()))
+        return self._keep(uri, "".join(json.dumps(entry) + "\n" for entry in entries).encode(), _JSON_LINES)
 
-    def keep_file(self, uri: str, file: BinaryIO, kind: str = "application/x-ndjson") -> str:
-        """Keep what a file holds, from its beginning, for good: its name bears the hash of its content.
+    def keep_file(self, uri: str, file: BinaryIO) -> str:
+        """Keep what a JSON Lines file holds, from its beginning, for good: its name bears the hash of its content.
 
         So nobody who comes late, with other content, writes over what is relied upon by now.
 
@@ -112,9 +112,13 @@ class Objects:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
         file.seek(0)
-        stem, dot, suffix = uri.rpartition(".")
-        kept = f"{stem}-{digest.hexdigest()[:16]}{dot}{suffix}"
-        self._put(kept, file, kind)
+        kept = _named(uri, digest.hexdigest())
+        self._put(kept, file, _JSON_LINES)
+        return kept
+
+    def _keep(self, uri: str, body: bytes, kind: str) -> str:
+        kept = _named(uri, hashlib.sha256(body).hexdigest())
+        self._put(kept, body, kind)
         return kept
 
     def replace_json(self, uri: str, value: Any, stays: Callable[[Any], bool], tag: str = "") -> str:
@@ -307,7 +311,7 @@ class Objects:
         """Returns the ETag."""
         bucket, key = split_uri(uri)
         if isinstance(body, bytes):
-            # The SDK would frame the bytes to add a checksum at their end, and await S3's leave before it sends them.
+            # The SDK would frame the bytes to add a checksum at their end, and say no length: see `aws.s3_as`.
             guard["ChecksumCRC32"] = b64encode(zlib.crc32(body).to_bytes(4)).decode()
         return self.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=kind, **guard)["ETag"]
 
@@ -319,6 +323,11 @@ class Objects:
                 (o["Key"], Found(o["Size"], o["ETag"].strip('"'), o["LastModified"].isoformat()))
                 for o in page.get("Contents", ())
             ]
+
+
+def _named(uri: str, digest: str) -> str:
+    stem, dot, suffix = uri.rpartition(".")
+    return f"{stem}-{digest[:16]}{dot}{suffix}"
 
 
 def _json(value: Any) -> bytes:

@@ -6,6 +6,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -56,7 +57,7 @@ class MemoryTable:
         self.records: list[tuple[str, str, str]] = []
         self.before_write: Callable[[], None] = lambda: None
         self.after_write: Callable[[], None] = lambda: None
-        # Held from the look at a condition to the write, and while nobody is called.
+        # Held from the look at a condition to the write, and not while somebody is called.
         self._writing = Lock()
 
     def get_item(self, TableName: str, Key: Item, ConsistentRead: bool) -> dict[str, Any]:
@@ -70,40 +71,34 @@ class MemoryTable:
         return {"Responses": {table: [self.items[key] for key in keys if key in self.items]}, "UnprocessedKeys": {}}
 
     def put_item(self, TableName: str, Item: Item) -> None:
-        self.before_write()
-        with self._writing:
+        with self._one_write():
             self._write([{"Put": {"Item": Item}}])
-        self.after_write()
 
     def update_item(self, TableName: str, **update: Any) -> None:
-        self.before_write()
-        with self._writing:
+        with self._one_write():
             if self._failing([{"Update": update}]):
                 raise ConditionalCheckFailedException("ConditionalCheckFailedException", "UpdateItem")
             self._write([{"Update": update}])
-        self.after_write()
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:
-        self.before_write()
         keys = [_key(_key_of(item)) for item in TransactItems]
         assert len(keys) == len(set(keys)) <= 100, "a transaction has an item once, and at most 100"
-        with self._writing:
-            self._write_together(TransactItems)
-        self.after_write()
+        with self._one_write():
+            failing = self._failing(TransactItems)
+            if failing:
+                codes = ["ConditionalCheckFailed" if n in failing else "None" for n in range(len(TransactItems))]
+                raise _cancelled(codes)
+            try:
+                self._write(TransactItems)
+            except Refused:
+                raise _cancelled(["ValidationError"]) from None
 
-    def _write_together(self, items: list[dict[str, Any]]) -> None:
-        failing = self._failing(items)
-        if failing:
-            codes = ["ConditionalCheckFailed" if n in failing else "None" for n in range(len(items))]
-            raise TransactionCanceledException(
-                "TransactionCanceledException", "TransactWriteItems", CancellationReasons=[{"Code": c} for c in codes]
-            )
-        try:
-            self._write(items)
-        except Refused:
-            raise TransactionCanceledException(
-                "TransactionCanceledException", "TransactWriteItems", CancellationReasons=[{"Code": "ValidationError"}]
-            ) from None
+    @contextmanager
+    def _one_write(self) -> Iterator[None]:
+        self.before_write()
+        with self._writing:
+            yield
+        self.after_write()
 
     def get_paginator(self, name: str) -> "MemoryTable":
         assert name == "query"
@@ -157,6 +152,13 @@ class MemoryTable:
             self.records.append((*key, "MODIFY" if key in self.items else "INSERT"))
             self.items[key] = written
             self._sort_keys[key[0]].add(key[1])
+
+
+def _cancelled(codes: list[str]) -> TransactionCanceledException:
+    reasons = [{"Code": code} for code in codes]
+    return TransactionCanceledException(
+        "TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons
+    )
 
 
 def _key(key: Item) -> tuple[str, str]:

@@ -129,8 +129,8 @@ HANDLERS = [
     Protection(
         "what is relied upon is not written over by who comes late",
         _OBJECTS,
-        'kept = f"{stem}-{digest.hexdigest()[:16]}{dot}{suffix}"',
-        "kept = uri",
+        'return f"{stem}-{digest[:16]}{dot}{suffix}"',
+        "return uri",
         (
             f"{_LATE}[Request submitted-beside its retry-at once]",
             f"{_LATE}[Ready for review-beside its retry-at once]",
