@@ -290,20 +290,7 @@ class LocalCloud:
         }
         if self._lambda_concurrency is not None:
             environment["LAMBDA_ACCOUNT_CONCURRENCY"] = str(self._lambda_concurrency)
-        command = [
-            *(
-                str(self.tools.python),
-                "-P",
-                str(_SERVER),
-                "ministack.app:app",
-                "--workers",
-                "0",
-                "--worker-class",
-                "uvloop",
-            ),
-            *("--bind", f"fd://{listener.fileno()}", "--keep-alive", "75", "--graceful-timeout", "1"),
-            *("--certfile", str(self.tools.certificate), "--keyfile", str(self.tools.key)),
-        ]
+        command = [str(self.tools.python), "-P", str(_SERVER), str(listener.fileno())]
         with self._log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - the command is our own, no shell is involved
                 command,

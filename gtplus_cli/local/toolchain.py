@@ -24,12 +24,13 @@ EMULATOR = (
     "ministack==1.5.33",
     "boto3",
     "cryptography",
+    "uvicorn>=0.40,<1",
     "uvloop>=0.21,<1",
-    "hypercorn>=0.18,<0.19",
+    "httptools>=0.6.3,<1",
     "jsonata-python>=0.7,<0.8",
 )
-"""Handlers import boto3, JWT authorizers need cryptography; with uvloop, the emulator waits for its one core less; the
-last two are its own, as `_server.py` knows them."""
+"""Handlers import boto3, JWT authorizers need cryptography; uvicorn and what follows it serve the emulator; the last is
+its own, as `_server.py` knows it."""
 
 Announce = Callable[[str, float | None], None]
 """Is told the name of a step when it begins, with `None`, and when it has ended, with its seconds."""
