@@ -106,6 +106,14 @@ def letters(world: World, hop: str) -> int:
     return sum(int(value) for value in found.values())
 
 
+def given_up(world: World, since: int) -> bool:
+    """Whether the table's stream has given up a record that is no older than a second since the epoch."""
+    url = world.facts["letters"]["stream"]
+    found = world.root.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    infos = [json.loads(letter["Body"])["DDBStreamBatchInfo"] for letter in found.get("Messages", [])]
+    return any(datetime.fromisoformat(info["approximateArrivalOfLastRecord"]).timestamp() >= since for info in infos)
+
+
 def write_letter(world: World, hop: str, body: Any, **attributes: str) -> None:
     """A dead letter as AWS writes it, for a hop whose own the local cloud does not write."""
     world.root.client("sqs").send_message(
