@@ -15,7 +15,7 @@ from tests.e2e.outside import Outside, broken, given_up, gives_up_early, letters
 from tests.e2e.test_cli import gtplus
 from tests.e2e.world import MAIN_LINE, PROJECT, World, eventually
 
-pytestmark = pytest.mark.xdist_group("batches")
+pytestmark = pytest.mark.xdist_group("hops")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from gtplus_runtime.problems import Refused
 from gtplus_runtime.store import Key
 from tests.e2e.world import MAIN_LINE, PROJECT, World, eventually
 
-pytestmark = pytest.mark.xdist_group("batches")
+pytestmark = pytest.mark.xdist_group("hops")
 
 LONG_AGO = "2026-01-01T00:00:00.000000Z"
 

@@ -15,7 +15,7 @@ from tests.e2e.outside import Inbox, Outside
 from tests.e2e.test_cli import gtplus
 from tests.e2e.world import MAIN_LINE, PROJECT, REWORK, World, eventually
 
-pytestmark = pytest.mark.xdist_group("batches")
+pytestmark = pytest.mark.xdist_group("hops")
 
 
 def quarantined(world: World, uri: str) -> list[dict[str, str]]:

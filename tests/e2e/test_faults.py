@@ -34,7 +34,7 @@ from gtplus_runtime.store import EVERYBODY, HEAD, Busy, Key, Store, event_sk
 from tests.e2e.test_store import ANN, AT, SETTINGS, create, make_table, move
 from tests.e2e.world import MAIN_LINE, PROJECT, World, eventually
 
-pytestmark = pytest.mark.xdist_group("batches")
+pytestmark = pytest.mark.xdist_group("hops")
 
 FOR_EVER = 10_000
 KINDS = ("throttle", "server error", "time-out")
