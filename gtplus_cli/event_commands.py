@@ -46,14 +46,25 @@ def replay(
         problem = Problem("EVENT", "one event, or --all", shown(event), "name one of the two")
         raise Refused(400, "it is not clear what to replay", [problem])
     ids = [event] if event else [each["id"] for each in _quarantine(caller) if "uri" in each]
-    answers = [caller.client.call("event.replay", event=id) for id in ids]
+    answers: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for id in ids:
+        try:
+            answers.append(caller.client.call("event.replay", event=id))
+        except Refused as refused:
+            # One that cannot be acted on holds up no other.
+            problems += refused.problems or [Problem(id, "can be acted on again", refused.summary, "look at its batch")]
+            last = refused
 
     def people(out: Console) -> None:
         for answer in answers:
             mark = "[green]✓[/green]" if answer.get("settled") else "[yellow]still[/yellow]"
             out.print(f"{mark} {safe(answer['uri'])}: {safe(answer['reason'])}")
 
-    caller.show({"events": answers}, people)
+    if answers:
+        caller.show({"events": answers}, people)
+    if problems:
+        raise Refused(last.status, f"{len(ids) - len(answers)} of {len(ids)} were not replayed", problems)
     caller.next("gtplus events list")
 
 

@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import HTTPClientError
 
 from gtplus_cli.client import WorkspaceClient
 from gtplus_runtime.problems import Refused
@@ -154,7 +156,12 @@ class DeadLetters:
                 self._sqs.send_message(QueueUrl=url, MessageBody=first.message["Body"])
             case "schedule":
                 function = str(self._client.facts["reconciler"])
-                answer = self._session.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+                # It may take its five minutes; a call that was given up and made again would run beside the first.
+                config = Config(read_timeout=330, retries={"total_max_attempts": 1})
+                try:
+                    answer = self._session.client("lambda", config=config).invoke(FunctionName=function, Payload=b"{}")
+                except HTTPClientError as error:
+                    raise Refused(500, f"the reconciler did not answer: {error}") from None
                 if "FunctionError" in answer:
                     raise Refused(500, f"the reconciler still fails: {answer['Payload'].read().decode()[:300]}")
             case "rules":
@@ -165,10 +172,13 @@ class DeadLetters:
                 self._tell(told["project"], told.get("batch"), told["at"], TOPIC)
 
     def _tell(self, project: str, batch: str | None, at: str, to: str) -> None:
+        span = {"since": at, "until": at, "to": to}
         if batch is None:
-            self._client.call("project.retell", project=project, since=at, until=at, to=to)
+            done = self._client.call("project.retell", project=project, **span)
         else:
-            self._client.call("batch.retell", project=project, batch=batch, since=at, until=at, to=to)
+            done = self._client.call("batch.retell", project=project, batch=batch, **span)
+        if not done["told"]:
+            raise Refused(409, f"the table has no event of {at} to tell again")
 
     @contextmanager
     def _letters(self, limit: int) -> Iterator[dict[str, Letter]]:
@@ -256,6 +266,8 @@ def _describe(hop: str, body: dict[str, Any]) -> tuple[str, str]:
             span = _span(body)
             return f"records from {_text(span.since)} to {_text(span.until)}", body["requestContext"]["condition"]
         case "storage":
+            if "detail" not in body:
+                return f"a look at the delivery of batch {body['project']}/{body['batch']}", ""
             detail = body["detail"]
             return f"s3://{detail['bucket']['name']}/{detail['object']['key']}", ""
         case "schedule":

@@ -67,7 +67,8 @@ def s3_as(role_arn: str, session_name: str) -> "S3Client":
 
     Args:
         role_arn: the runtime role of a project.
-        session_name: shown in CloudTrail; the batch, so that an access can be traced to it.
+        session_name: shown in CloudTrail: for whom the credentials were taken; others whom the same function serves
+            while they hold share them.
     """
     ends, s3 = _sessions.get(role_arn, (0.0, None))
     if s3 is None or now().timestamp() > ends - 300:

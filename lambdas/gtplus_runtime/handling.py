@@ -7,10 +7,10 @@ newer generation: all it writes to the table is conditioned on its generation, a
 all it writes to S3 follows from the event or bears its hash in its name, but for the notice, where the later one stays.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gtplus_runtime import aws
@@ -18,7 +18,7 @@ from gtplus_runtime.commands import WORKSPACE, Command, Superseded, decide_batch
 from gtplus_runtime.lifecycle import BatchStatus
 from gtplus_runtime.log import log
 from gtplus_runtime.places import OURS, Place, find_place
-from gtplus_runtime.store import HEAD, Key, Seen, Store, event_sk
+from gtplus_runtime.store import HEAD, UNKNOWN, Key, Line, Seen, Store, event_sk
 
 if TYPE_CHECKING:
     from gtplus_runtime.objects import Objects
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 def store() -> Store:
     """The table of this workspace."""
     return Store(aws.setting("TABLE"), aws.client("dynamodb"))
+
+
+class NotDeployed(Exception):
+    """No construct of the project is deployed."""
 
 
 class Batch:
@@ -57,10 +61,10 @@ class Batch:
 
     @cached_property
     def place(self) -> Place:
-        """The project's place."""
+        """The project's place; NotDeployed where there is none."""
         place = find_place(self.key.project)
         if place is None:
-            raise LookupError(f"no construct of project {self.key.project!r} is deployed: deploy it, and it goes on")
+            raise NotDeployed(f"no construct of project {self.key.project!r} is deployed: deploy it, and it goes on")
         return place
 
     @cached_property
@@ -211,35 +215,38 @@ def round_manifest(output: str, round_: int) -> str:
     return f"{output}round-{round_}/output.manifest"
 
 
-def promote(store: Store, line: list[Key], place: Place) -> None:
+def promote(store: Store, line: Line, place: Place) -> None:
     """Let those who have come within the provider's limit begin their transfer. Repeating it changes nothing.
 
     Args:
         store: the table.
-        line: the provider's batches, first come first.
+        line: the provider's batches, first come first, each with the event that it joined for.
         place: whose limit counts.
     """
-    for key in line[: place.limits.max_in_transfer]:
-        holds, seq = False, sys.maxsize
+    for key, joined in islice(line.items(), place.limits.max_in_transfer):
+        holds = False
         try:
             if (head := store.head(key)) is not None:
-                if head["status"] == BatchStatus.REQUEST_SUBMITTED:
+                waits = head["status"] == BatchStatus.REQUEST_SUBMITTED
+                # Resumed since: then it has lost its place, and the handler of the resume, which checks the input
+                # anew, lets it join again.
+                holds = joined in (UNKNOWN, head["seq"]) if waits else _in_transfer(head)
+                if waits and holds:
                     _begin_transfer(store, key, head, place)
-                holds, seq = _holds_slot(head), int(head["seq"])
         except (KeyError, TypeError, ValueError) as error:
             # A head that nothing can be done with holds up nobody.
+            holds = False
             log("batch cannot be read", project=key.project, batch=key.batch, error=type(error).__name__)
         if not holds:
             # Paused before its transfer began; or left over by a function that was killed or came late.
-            promote(store, store.leave_transfers(place.provider, key, seq), place)
+            promote(store, store.leave_transfers(place.provider, key, joined), place)
             return
 
 
-def _holds_slot(head: Mapping[str, Any]) -> bool:
+def _in_transfer(head: Mapping[str, Any]) -> bool:
     """Of a batch that is paused in its transfer the provider may have copied half."""
-    if head["status"] == BatchStatus.PAUSED:
-        return bool(head["pausedFrom"] == BatchStatus.DATA_TRANSFER_IN_PROGRESS)
-    return head["status"] in (BatchStatus.REQUEST_SUBMITTED, BatchStatus.DATA_TRANSFER_IN_PROGRESS)
+    status = head["pausedFrom"] if head["status"] == BatchStatus.PAUSED else head["status"]
+    return bool(status == BatchStatus.DATA_TRANSFER_IN_PROGRESS)
 
 
 def _begin_transfer(store: Store, key: Key, head: dict[str, Any], place: Place) -> None:

@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 _JSON_LINES = "application/x-ndjson"
 _GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404", "NotFound"})
 _REFUSED = frozenset({"AccessDenied", "403", "Forbidden"})
-_OVERTAKEN = _GONE | {"PreconditionFailed", "ConditionalRequestConflict"}
+_OVERTAKEN = _GONE - {"NoSuchBucket"} | {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
 DENSE = 20

@@ -87,7 +87,8 @@ def what_to_repair(
     Args:
         head: the head, read consistently.
         execution: the status of this generation's execution, None where there is none.
-        idle_seconds: how long ago the head was last moved by an event or a park.
+        idle_seconds: how long ago the head was last moved by an event or a park, or its execution was started: the
+            first handler of a generation that begins late has as long as any other.
         since_rebuilt: how long ago the generation was last raised.
         definition: the version of the newest definition; None where nobody asks.
     """

@@ -1,8 +1,9 @@
 """Telling again: for what was decided and never told, since the dispatcher, a rule or a subscription failed.
 
 The dead letters of a stream hold positions and no records. But a position has a time, and every event too: so all
-that happened in a span of time is told again, in the same words, and every open batch is looked at. Doing it twice
-does no harm: who was told twice knows an event by its batch and number.
+that happened in a span of time is told again, in the same words, and every open batch is looked at. What somebody asked
+to be told again in that span is too, whenever it happened. Doing it twice does no harm: who was told twice knows an
+event by its batch and number.
 """
 
 from collections.abc import Iterator
@@ -11,10 +12,10 @@ from typing import Any
 
 from gtplus_runtime import aws
 from gtplus_runtime.lifecycle import BATCH
-from gtplus_runtime.store import EVERYBODY, Key, Store
+from gtplus_runtime.store import EVERYBODY, RETELL, Key, Store
 
 PAGE = 200
-"""Events and nudges of one call: an HTTP API waits 30 s, and each is one write."""
+"""Batches looked at, events and nudges of one call: an HTTP API waits 30 s; each is up to three reads, or a write."""
 
 
 def moment(at: str) -> str:
@@ -53,24 +54,32 @@ def retell(
         How many events are `told` and batches `nudged`, and the batch to go on `after`, None at the end.
     """
     told = nudged = 0
-    for one, head in _heads(table, key, after):
-        for item in _told(table, one, head, since):
-            if since <= item["at"] <= until:
-                table.retell(one, item["sk"], to, at, by)
-                told += 1
+    for looked, (one, head) in enumerate(_heads(table, key, after), 1):
+        for sk, whom in _in_span(table, one, head, since, until, to, alone=one == key):
+            table.retell(one, sk, whom, at, by)
+            told += 1
         if to == EVERYBODY and one.batch is not None and _is_open(head):
             table.nudge(one, at)
             nudged += 1
-        if one != key and told + nudged >= PAGE:
+        if one != key and looked + told + nudged >= PAGE:
             return {"told": told, "nudged": nudged, "after": one.batch}
     return {"told": told, "nudged": nudged, "after": None}
 
 
-def _told(table: Store, key: Key, head: dict[str, Any], since: str) -> list[dict[str, Any]]:
-    """The events and reminders among which those since a time are; a head names its last event."""
-    events = table.events(key) if head["since"] >= since else []
-    lasts = key.batch is not None and (bool(events) or _is_open(head))
-    return events + (table.reminders(key) if lasts else [])
+def _in_span(
+    table: Store, key: Key, head: dict[str, Any], since: str, until: str, to: str, *, alone: bool
+) -> list[tuple[str, str]]:
+    """What is to be told again, and to whom."""
+    items = []
+    # Most batches of a project ended long before. A clock may have been behind, so of one alone no time is trusted.
+    if alone or head["since"] >= since or _is_open(head):
+        items = [(item, item["sk"], to) for item in table.events(key)]
+        items += [(item, item["sk"], to) for item in (table.reminders(key) if key.batch is not None else [])]
+    if to == EVERYBODY:
+        for item in table.retold(key):
+            whom, sk = item["sk"].removeprefix(RETELL).split("#", 1)
+            items.append((item, sk, whom))
+    return [(sk, whom) for item, sk, whom in items if since <= item["at"] <= until]
 
 
 def _heads(table: Store, key: Key, after: str | None) -> Iterator[tuple[Key, dict[str, Any]]]:

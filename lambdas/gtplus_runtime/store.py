@@ -89,8 +89,10 @@ class Seen(NamedTuple):
     head: dict[str, Any] | None
 
 
-_Line = dict[Key, int]
+Line = dict[Key, int]
 """The batches in line, first come first, and the event that each joined for."""
+UNKNOWN = 0
+"""The event that a batch joined for under an earlier release, which did not keep it."""
 
 
 class Store:
@@ -315,6 +317,10 @@ class Store:
         item = {"pk": key.pk, "sk": f"{RETELL}{to}#{sk}", "at": at, "by": by, "expiresAt": _expiry()}
         self._client.put_item(TableName=self._table, Item=_pack(item))
 
+    def retold(self, key: Key) -> list[dict[str, Any]]:
+        """What somebody asked to be told again, for as long as that is kept: `sk`, and when (`at`)."""
+        return list(self._items(key, RETELL))
+
     def quarantine(self, id: str, facts: Mapping[str, Any]) -> None:
         """Keep what S3 told and led to nothing, for a while; the same event again takes the place of the first.
 
@@ -435,12 +441,11 @@ class Store:
         update.requires(OPEN)
         return self._update(update)
 
-    def transfers(self, provider: str) -> list[Key]:
+    def transfers(self, provider: str) -> Line:
         """The line of a provider's batches, first come first served: those within its limit are in transfer."""
-        item = self._get(f"TRANSFERS#{provider}", HEAD) or {}
-        return [Key(*entry.split("#")) for entry in item.get("line", [])]
+        return _line(self._get(f"TRANSFERS#{provider}", HEAD))
 
-    def join_transfers(self, provider: str, key: Key, seq: int) -> list[Key]:
+    def join_transfers(self, provider: str, key: Key, seq: int) -> Line:
         """Join the end of the line, or keep the place there; returns the line.
 
         Args:
@@ -449,12 +454,12 @@ class Store:
             seq: the event that it joins for.
         """
 
-        def join(line: _Line) -> None:
+        def join(line: Line) -> None:
             line[key] = max(line.get(key, 0), seq)
 
         return self._change_line(provider, join)
 
-    def leave_transfers(self, provider: str, key: Key, seq: int) -> list[Key]:
+    def leave_transfers(self, provider: str, key: Key, seq: int) -> Line:
         """Leave the line, unless it has joined again since; returns the line. Leaving twice is leaving once.
 
         Args:
@@ -463,7 +468,7 @@ class Store:
             seq: the event that it leaves for.
         """
 
-        def leave(line: _Line) -> None:
+        def leave(line: Line) -> None:
             if line.get(key, 0) <= seq:
                 line.pop(key, None)
 
@@ -482,22 +487,20 @@ class Store:
         update.condition("(attribute_not_exists(pk) OR version = :version)", version=version)
         return update.arguments()
 
-    def _change_line(self, provider: str, change: Callable[[_Line], None]) -> list[Key]:
+    def _change_line(self, provider: str, change: Callable[[Line], None]) -> Line:
         for attempt in range(TRIES):
-            item = self._get(f"TRANSFERS#{provider}", HEAD) or {"version": 0, "line": []}
-            # A line of an earlier release does not say for which events its batches joined.
-            joined = item.get("joined", {})
-            before = {Key(*entry.split("#")): int(joined.get(entry, 0)) for entry in item["line"]}
+            item = self._get(f"TRANSFERS#{provider}", HEAD) or {"version": 0}
+            before = _line(item)
             after = dict(before)
             change(after)
             if after == before:
-                return list(after)
+                return after
             entries = {f"{key.project}#{key.batch}": seq for key, seq in after.items()}
             changed = {"line": list(entries), "joined": entries, "version": item["version"] + 1}
             update = _Update(self._table, f"TRANSFERS#{provider}", changed)
             update.condition("(attribute_not_exists(pk) OR version = :version)", version=item["version"])
             if self._update(update):
-                return list(after)
+                return after
             _wait(attempt)
         raise Busy(f"the line of {provider} is written by too many at once")
 
@@ -771,6 +774,13 @@ def event_sk(seq: int) -> str:
 def _wait(attempt: int) -> None:
     """Let the others go on; a little longer each time."""
     time.sleep(min(0.02 * 2**attempt, 0.5))
+
+
+def _line(item: Mapping[str, Any] | None) -> Line:
+    item = item or {}
+    # A line of an earlier release does not say for which events its batches joined.
+    joined = item.get("joined", {})
+    return {Key(*entry.split("#")): int(joined.get(entry, UNKNOWN)) for entry in item.get("line", [])}
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

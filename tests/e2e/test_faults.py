@@ -195,6 +195,7 @@ METHODS = [
     Method("note", ("UpdateItem",), lambda store, key: store.note(key, 1, {"inventory": "s3://i"}), (Superseded,)),
     Method("output_owner", ("GetItem",), lambda store, key: store.output_owner("s3://data/labels/")),
     Method("retell", ("PutItem",), lambda store, key: store.retell(key, event_sk(1), EVERYBODY, AT, "ops")),
+    Method("retold", ("Query",), lambda store, key: store.retold(key)),
     Method("quarantine", ("PutItem",), lambda store, key: store.quarantine("2026-id", {"reason": "r"})),
     Method("quarantined", ("Query",), lambda store, key: list(store.quarantined())),
     Method("quarantined_event", ("GetItem",), lambda store, key: store.quarantined_event("2026-id")),

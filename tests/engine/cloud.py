@@ -169,6 +169,7 @@ class Execution:
     name: str
     state: str
     input: dict[str, Any]
+    started: datetime
     status: str = "RUNNING"
     waiting: bool = False
     attempts: int = 0
@@ -207,7 +208,7 @@ class Machine:
         if name in self.executions:
             raise self.exceptions.ExecutionAlreadyExists
         given = json.loads(input)
-        execution = Execution(name, "Start", given)
+        execution = Execution(name, "Start", given, aws.now())
         self.executions[name] = execution
         execution.state = _chosen(STATES["Start"], given)
 
@@ -221,9 +222,9 @@ class Machine:
                 return
         raise self.exceptions.TaskDoesNotExist
 
-    def describe_execution(self, executionArn: str) -> dict[str, str]:
+    def describe_execution(self, executionArn: str) -> dict[str, Any]:
         try:
-            return {"status": self.executions[executionArn.rpartition(":")[2]].status}
+            return _described(self.executions[executionArn.rpartition(":")[2]])
         except KeyError:
             raise self.exceptions.ExecutionDoesNotExist from None
 
@@ -238,7 +239,11 @@ class Machine:
         return self
 
     def paginate(self, stateMachineArn: str, statusFilter: str) -> Iterator[dict[str, Any]]:
-        yield {"executions": [{"name": e.name} for e in self.executions.values() if e.status == statusFilter]}
+        yield {"executions": [_described(e) for e in self.executions.values() if e.status == statusFilter]}
+
+
+def _described(execution: Execution) -> dict[str, Any]:
+    return {"name": execution.name, "status": execution.status, "startDate": execution.started}
 
 
 _CONDITION = re.compile(r'\{% (?:\$states\.input\.handled = (\w+) and )?\$states\.input\.status = "(.*)" %\}')

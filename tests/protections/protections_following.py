@@ -132,9 +132,16 @@ RECONCILER = [
     Protection(
         "an execution that is not in the list is asked for",
         _RECONCILER,
-        'status = machine.describe_execution(executionArn=arn)["status"]',
+        'status, started = execution["status"], execution["startDate"]',
         "status = None",
         (f"{_SWEEPS}::test_one_that_is_not_in_the_list_is_asked_for",),
+    ),
+    Protection(
+        "an execution that began late has as long as any other",
+        _RECONCILER,
+        "_ago(max(moved, started) if started else moved)",
+        "_ago(moved)",
+        (f"{_SWEEPS}::test_one_that_began_late_has_as_long_as_any_other",),
     ),
     Protection(
         "an execution that is not there is none",

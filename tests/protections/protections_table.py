@@ -266,8 +266,8 @@ GENERATIONS_AND_LINES = [
     Protection(
         "who finds the line changed looks again",
         _STORE,
-        "            if self._update(update):\n                return list(after)\n            _wait(attempt)",
-        "            self._update(update)\n            return list(after)",
+        "            if self._update(update):\n                return after\n            _wait(attempt)",
+        "            self._update(update)\n            return after",
         ("tests/unit/test_transfers.py::test_nobody_is_lost_from_a_line_that_two_join_at_one_moment",),
     ),
     Protection(

@@ -51,6 +51,7 @@ class Table:
         self.kept: dict[str, dict[str, Any]] = {}
         self.told: list[tuple[Key, str, str]] = []
         self.late: dict[Key, list[dict[str, Any]]] = {}
+        self.asked: dict[Key, list[dict[str, Any]]] = {}
         self.nudged: list[Key] = []
         self.days: dict[Key, dict[str, dict[str, Any]]] = {}
 
@@ -85,6 +86,9 @@ class Table:
 
     def retell(self, key: Key, sk: str, to: str, at: str, by: str) -> None:
         self.told.append((key, sk, to))
+
+    def retold(self, key: Key) -> list[dict[str, Any]]:
+        return self.asked.get(key, [])
 
     def reminders(self, key: Key) -> list[dict[str, Any]]:
         return self.late.get(key, [])
@@ -687,6 +691,28 @@ def test_a_reminder_is_told_again_though_the_status_is_older(world: World) -> No
     assert world.table.told == [(key, "REMINDER#2", "everybody")]
 
 
+def test_what_was_asked_to_be_told_again_in_the_span_is_told_to_whom_it_was_for(world: World) -> None:
+    """A dead letter of the stream may stand for it, whenever it happened."""
+    world.created()
+    key = Key("streets", "digits")
+    world.table.heads[key] |= {"handled": 1, "status": "Data delivered"}
+    world.table.asked[key] = [
+        {"sk": f"RETELL#bus#EVENT#{day}", "at": f"2100-01-0{day}T00:00:00.000000Z"} for day in (1, 2, 3)
+    ]
+    span = {"since": "2100-01-02T00:00:00Z", "until": "2100-01-02T23:59:59Z"}
+    assert world.call(f"{OPERATE}/retell", span)[1]["told"] == 1
+    assert world.call(f"{OPERATE}/retell", {**span, "to": "bus"})[1]["told"] == 0
+    assert world.table.told == [(key, "EVENT#2", "bus")]
+
+
+def test_of_a_batch_alone_an_event_is_told_though_the_clock_of_the_next_one_was_behind(world: World) -> None:
+    world.created()
+    key = Key("streets", "digits")
+    at = world.table.log[key][0].at
+    world.table.heads[key] |= {"handled": 1, "status": "Data delivered", "since": "2026-01-01T00:00:00.000000Z"}
+    assert world.call(f"POST /operate/{BATCH}/retell", {"since": at, "until": at})[1]["told"] == 1
+
+
 def test_what_lies_outside_the_span_is_not_told_again(world: World) -> None:
     world.created()
     world.table.heads[Key("streets", "digits")] |= {"handled": 1}
@@ -714,6 +740,9 @@ def test_many_batches_are_told_page_by_page_and_each_once(world: World, monkeypa
     assert 1 < len(pages) < 9
     assert len(world.table.told) == len(set(world.table.told)) == 2 + 4
     assert len(world.table.nudged) == len(set(world.table.nudged)) == 4
+    # To look at a batch takes its time, too, where nothing is found.
+    never = {"since": "2100-01-01T00:00:00Z", "until": "2100-01-02T00:00:00Z", "to": "bus"}
+    assert world.call(f"{OPERATE}/retell", never)[1]["after"] is not None
 
 
 @pytest.mark.parametrize(

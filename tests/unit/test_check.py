@@ -127,8 +127,8 @@ class Table:
     def decide(self, key: Any, command: Any, decide: Any, *, generation: int, seen: Any) -> None:
         self.advanced.append((command.target, command.data))
 
-    def join_transfers(self, provider: str, key: Any, seq: int) -> list[Any]:
-        return []
+    def join_transfers(self, provider: str, key: Any, seq: int) -> dict[Any, int]:
+        return {}
 
 
 def at_the_door(case: Case, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Table:

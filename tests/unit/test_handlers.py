@@ -169,7 +169,10 @@ def test_an_object_that_is_a_text_of_its_own_is_named_as_such_in_the_rework_list
     monkeypatch.setattr(s3, "json", lambda uri: {"verdicts": verdicts}, raising=False)
     table.now |= {"status": "Rejected"}
     if reviewed:
-        table.now["facts"] |= {"verdicts": "s3://data/round-1/verdicts.json", "sample": {"round": 1, "uri": "sample"}}
+        table.now["facts"] |= {
+            "verdicts": "s3://data/labels/b/gtplus/round-1/verdicts.json",
+            "sample": {"round": 1, "uri": "sample"},
+        }
     rejected.handler(EVENT, None)
     assert s3.written["s3://data/labels/b/gtplus/round-1/rework.jsonl"] == [
         {"source": "I like it", "reason": "blurred"},
@@ -288,20 +291,22 @@ class TestOfAnEarlierRound:
         monkeypatch.setattr(ready_for_review, "input_changes", lambda *_: None)
         monkeypatch.setattr(s3, "chunks", lambda uri: [{"one": MANIFEST, "two": MANIFEST.replace(b"7", b"8")}[uri]])
         verdicts = {
-            f"s3://data/gtplus/round-{round}/v": [{"object": "s3://data/raw/1", "correct": False, "reason": reason}]
+            f"s3://data/labels/b/gtplus/round-{round}/v": [
+                {"object": "s3://data/raw/1", "correct": False, "reason": reason}
+            ]
             for round, reason in ((1, "of one"), (2, "of two"))
         }
         monkeypatch.setattr(s3, "json", lambda uri: {"verdicts": verdicts[uri]}, raising=False)
         table.now |= {"status": "Review submission in progress", "seq": 14, "round": 2, "objects": {"completed": 0}}
-        table.now["facts"] |= {"manifest": "two", "verdicts": "s3://data/gtplus/round-2/v"}
+        table.now["facts"] |= {"manifest": "two", "verdicts": "s3://data/labels/b/gtplus/round-2/v"}
         table.now["facts"] |= {"sample": {"round": 1, "uri": "sample"}}
         said = {4: "one", 13: "two"}
         table.history = [
             {"seq": seq, "round": 1 if seq < 11 else 2, "data": {"manifest": said[seq]} if seq in said else {}}
             for seq in range(1, 15)
         ]
-        table.history[4]["data"] = {"verdicts": "s3://data/gtplus/round-1/v"}
-        table.history[13]["data"] = {"verdicts": "s3://data/gtplus/round-2/v"}
+        table.history[4]["data"] = {"verdicts": "s3://data/labels/b/gtplus/round-1/v"}
+        table.history[13]["data"] = {"verdicts": "s3://data/labels/b/gtplus/round-2/v"}
 
     @pytest.mark.parametrize("said", [{"manifest": "one"}, {}], ids=["reported", "resumed"])
     def test_its_own_labels_are_read_and_the_counts_are_left_to_the_next(

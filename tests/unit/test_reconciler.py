@@ -1,7 +1,7 @@
 """The reconciler: what it asks Step Functions for, what it counts, and that one bad head holds up no other."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from gtplus_runtime import aws
 from gtplus_runtime.handlers import reconciler
 from gtplus_runtime.places import Limits, Place
-from gtplus_runtime.protocol import execution_name
+from gtplus_runtime.protocol import STALL_SECONDS, execution_name
 from gtplus_runtime.store import Busy, Key
 
 KEYS = [Key("one", "b"), Key("two", "b"), Key("three", "b")]
@@ -87,6 +87,7 @@ class Machine:
 
     def __init__(self, table: Table) -> None:
         self.running = {execution_name(head) for head in table.heads.values()}
+        self.started = dict.fromkeys(self.running, datetime(2026, 1, 1, tzinfo=UTC))
         self.unlisted: set[str] = set()
         self.ended: dict[str, str] = {}
         self.calls: list[str] = []
@@ -97,16 +98,17 @@ class Machine:
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
         self.calls.append("list")
-        return [{"executions": [{"name": name} for name in self.running - self.unlisted]}]
+        listed = self.running - self.unlisted
+        return [{"executions": [{"name": name, "startDate": self.started[name]} for name in listed]}]
 
-    def describe_execution(self, executionArn: str) -> dict[str, str]:
+    def describe_execution(self, executionArn: str) -> dict[str, Any]:
         self.calls.append("describe")
         name = executionArn.rpartition(":")[2]
         if name in self.ended:
-            return {"status": self.ended[name]}
+            return {"status": self.ended[name], "startDate": self.started[name]}
         if name not in self.running:
             raise self.exceptions.ExecutionDoesNotExist
-        return {"status": "RUNNING"}
+        return {"status": "RUNNING", "startDate": self.started[name]}
 
     def send_message(self, QueueUrl: str, MessageBody: str) -> None:
         self.calls.append(f"{QueueUrl} {MessageBody}")
@@ -187,6 +189,25 @@ def test_one_that_has_not_begun_is_nudged(world: World) -> None:
     world.machine.running.remove("b-one-1")
     assert sweep() == {"nudged": 1}
     assert world.table.nudged == [KEYS[0]]
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "asked for"])
+@pytest.mark.parametrize(
+    ("running", "done"),
+    [(STALL_SECONDS - 60, {}), (STALL_SECONDS + 60, {"rebuilt": 1})],
+    ids=["let work", "rebuilt"],
+)
+def test_one_that_began_late_has_as_long_as_any_other(
+    world: World, listed: bool, running: float, done: dict[str, int]
+) -> None:
+    """Nobody followed the batch for hours; else its first handler would be stopped a minute after each start."""
+    if not listed:
+        world.machine.unlisted.add("b-one-1")
+    world.machine.started["b-one-1"] = aws.now() - timedelta(seconds=running)
+    world.table.heads[KEYS[0]] |= {"seq": 1, "handled": 0, "parkedGeneration": None, "since": "2026-01-01T00:00:00Z"}
+    counted = sweep()
+    counted.pop("reminded")
+    assert counted == done
 
 
 @pytest.mark.parametrize(("ended", "failed"), [("FAILED", True), ("TIMED_OUT", True), ("ABORTED", False)])

@@ -182,7 +182,9 @@ def _decided(call: Call, mark: str) -> dict[str, Any]:
         def decide(head: dict[str, Any] | None) -> list[Any]:
             return decide_project(head, command)
     else:
-        settings = call.place().settings
+        # An end must be within reach, whatever is gone.
+        gone = call.route.name == "batch.cancel" and find_place(call.key.project) is None
+        settings = {} if gone else call.place().settings
 
         def decide(head: dict[str, Any] | None) -> list[Any]:
             if (head or {}).get("seq") != (seen or {}).get("seq"):

@@ -68,17 +68,17 @@ class _Sweep:
         self.counts = {"nudged": 0, "rebuilt": 0, "rolledOver": 0, "reminded": 0, "failed": 0}
 
     @cached_property
-    def _running(self) -> frozenset[str]:
-        """The names of the executions that run, some seconds old; none where that fails, and each is asked for."""
+    def _running(self) -> dict[str, datetime]:
+        """When each execution that runs was started, some seconds old; none where that fails, and each is asked for."""
         paginator = aws.client("stepfunctions").get_paginator("list_executions")
         try:
             pages = paginator.paginate(stateMachineArn=aws.setting("STATE_MACHINE"), statusFilter=RUNNING)
-            return frozenset(execution["name"] for page in pages for execution in page["executions"])
+            return {execution["name"]: execution["startDate"] for page in pages for execution in page["executions"]}
         except Exception as error:
             # Once a sweep, and not once a batch.
             self.counts["failed"] += 1
             log("executions not listed", error=type(error).__name__)
-            return frozenset()
+            return {}
 
     def heads(self) -> Iterator[tuple[Key, dict[str, Any]]]:
         """The head of every open batch, a hundred a call."""
@@ -111,17 +111,19 @@ class _Sweep:
         name = execution_name(head)
         arn = f"{aws.setting('STATE_MACHINE').replace(':stateMachine:', ':execution:')}:{name}"
         status: str | None = RUNNING
-        if name not in self._running:
+        started = self._running.get(name)
+        if started is None:
             try:
-                status = machine.describe_execution(executionArn=arn)["status"]
+                execution = machine.describe_execution(executionArn=arn)
+                status, started = execution["status"], execution["startDate"]
             except machine.exceptions.ExecutionDoesNotExist:
                 status = None
-        moved = max(filter(None, (head["since"], head.get("parkedAt"))))
+        moved = datetime.fromisoformat(max(filter(None, (head["since"], head.get("parkedAt")))))
         repair = what_to_repair(
             head,
             status,
-            idle_seconds=_ago(moved),
-            since_rebuilt=_ago(head["rebuiltAt"]) if "rebuiltAt" in head else float("inf"),
+            idle_seconds=_ago(max(moved, started) if started else moved),
+            since_rebuilt=_ago(datetime.fromisoformat(head["rebuiltAt"])) if "rebuiltAt" in head else float("inf"),
             definition=aws.setting("DEFINITION"),
         )
         if repair is Repair.NOTHING or (repair is Repair.ROLL_OVER and self.counts["rolledOver"] >= ROLL_OVERS):
@@ -147,5 +149,5 @@ class _Sweep:
 _COUNTED = {Repair.NUDGE: "nudged", Repair.REBUILD: "rebuilt", Repair.ROLL_OVER: "rolledOver"}
 
 
-def _ago(at: str) -> float:
-    return (aws.now() - datetime.fromisoformat(at)).total_seconds()
+def _ago(at: datetime) -> float:
+    return (aws.now() - at).total_seconds()

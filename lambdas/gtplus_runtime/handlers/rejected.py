@@ -10,7 +10,7 @@ def handler(batch: Batch) -> None:
     """List the objects found wrong; without a review of this round, the whole batch for the reason given."""
     rework = str(batch.facts.get("rework", ""))
     # After a pause this runs once more, and the event that it handles then is the resume.
-    if f"/round-{batch.round}/" not in rework:
+    if not rework.startswith(batch.round_file("")):
         rework = batch.objects.keep_lines(batch.round_file("rework.jsonl"), _wrong(batch))
     batch.tell_provider()
     if batch.round >= batch.place.settings["maxRounds"]:
@@ -23,7 +23,7 @@ def handler(batch: Batch) -> None:
 
 def _wrong(batch: Batch) -> list[dict[str, str]]:
     verdicts = batch.told("verdicts")
-    if verdicts and batch.facts["sample"]["round"] == batch.round and f"/round-{batch.round}/" in verdicts:
+    if verdicts and batch.facts["sample"]["round"] == batch.round and verdicts.startswith(batch.round_file("")):
         return [{**named(v.object), "reason": v.reason} for v in batch.review(batch.sample()).wrong]
     reason = str(batch.event["data"].get("reason", ""))
     return [{**named(source), "reason": reason} for source in batch.sources()]
