@@ -106,7 +106,7 @@ def add_storage_events(
         "Messages",
         function_name=function.function_arn,
         event_source_arn=queue.queue_arn,
-        batch_size=5,
+        batch_size=1,  # a check that takes all its time takes no other's
         function_response_types=["ReportBatchItemFailures"],
     )
     return StorageEvents(function, role, queue, letters)
