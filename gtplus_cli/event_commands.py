@@ -52,6 +52,8 @@ def replay(
         try:
             answers.append(caller.client.call("event.replay", event=id))
         except Refused as refused:
+            if not every:
+                raise
             # One that cannot be acted on holds up no other.
             problems += refused.problems or [Problem(id, "can be acted on again", refused.summary, "look at its batch")]
             last = refused
