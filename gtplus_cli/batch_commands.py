@@ -190,12 +190,14 @@ def work(
     """Get what is to be labeled, for an in-house team: a link to read each object. Links end after 15 minutes."""
     start: int | None = 0
     count = 0
+    rework: list[dict[str, Any]] = []
     with output.open("w") as out:
         while start is not None:
             page = _call(caller, "batch.work", batch, start=start)
+            rework += page["rework"]
             out.writelines(json.dumps(entry) + "\n" for entry in page["objects"])
             count, start = count + len(page["objects"]), page["next"]
-    answer = {"objects": count, "order": page["order"], "rework": page["rework"], "output": str(output)}
+    answer = {"objects": count, "order": page["order"], "rework": rework, "output": str(output)}
     caller.show(answer, lambda console: console.print(f"{count} objects to label are in {output}"))
     caller.next(f"gtplus batch upload {batch} MANIFEST, once they are labeled")
 

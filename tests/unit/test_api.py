@@ -157,8 +157,11 @@ class S3:
     def lines(self, uri: str) -> Iterator[Any]:
         yield from self.files[uri]
 
-    def presign(self, uri: str) -> str:
-        return f"https://signed/{uri}"
+    def json(self, uri: str) -> Any:
+        return self.files[uri]
+
+    def presign(self, uri: str, *, write: bool = False) -> str:
+        return f"https://signed/{'write/' if write else ''}{uri}"
 
 
 class World:
@@ -639,6 +642,27 @@ def test_the_quarantine_is_shown_by_pages_until_an_event_is_settled(world: World
     assert (code, len(answer["events"]), answer["next"]) == (200, api.EVENTS_PAGE, None)
     world.table.quarantine("another", {"at": "x"})
     assert world.call("GET /operate/events")[1]["next"] == api.EVENTS_PAGE
+
+
+@pytest.mark.parametrize("reason", ["blurred", "размыто" * 3_000, '"' * 30_000], ids=["short", "long", "all quotes"])
+def test_the_work_of_a_rework_comes_in_pages_that_an_answer_can_hold(world: World, reason: str) -> None:
+    """Where a whole batch is rejected, every object has the reason."""
+    world.created()
+    world.places["streets"] = PLACE._replace(data_role_arn="")
+    named = [{"source-ref": f"s3://data/raw/{number}"} for number in range(450)]
+    wrong = [{**entry, "reason": reason} for entry in named[:440]]
+    order = {"inventory": "inventory", "rework": "rework", "manifest": "s3://data/labels/digits/round-2/m"}
+    world.s3.files |= {"order": order, "inventory": named, "rework": wrong}
+    world.put("Sent for rework", workOrder="order")
+    objects, rework, start = [], [], 0
+    while start is not None:
+        code, page = world.call(f"GET /report/{BATCH}/work", who="pro", queryStringParameters={"start": str(start)})
+        assert code == 200
+        assert len(json.dumps(json.dumps(page))) < 6_000_000
+        objects += [{"source-ref": entry["source-ref"]} for entry in page["objects"]]
+        rework += page["rework"]
+        start = page["next"]
+    assert (objects, rework) == (named, wrong)
 
 
 def test_a_replay_keeps_what_became_of_it_and_who_asked(world: World) -> None:

@@ -15,7 +15,7 @@ waits 30 s at the most ("Quotas for configuring and running an HTTP API").
 import base64
 import json
 from collections.abc import Callable, Mapping
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
 from gtplus_runtime import aws
@@ -288,6 +288,8 @@ def _sample(call: Call) -> dict[str, Any]:
 
 WORK_PAGE = 200
 """Objects in one answer of `batch.work`; a link is about 1.5 KB, an answer of a function at most 6 MB."""
+_WORK_BYTES = 2_000_000
+"""What they and their reasons may take before, as JSON: the answer is a text in an answer, and may double."""
 
 
 def _work(call: Call) -> dict[str, Any]:
@@ -306,19 +308,32 @@ def _work(call: Call) -> dict[str, Any]:
         )
     objects = call.objects(place)
     order = objects.json(uri)
-    entries = list(islice(objects.lines(order["inventory"]), call.start, call.start + WORK_PAGE + 1))
+    page, following = _work_page(objects, order, call.start)
     target = order["delivery" if head["status"] == BatchStatus.READY_FOR_DELIVERY else "manifest"]
     return {
         "status": head["status"],
         "order": order,
         "objects": [
             {**entry, "url": objects.presign(entry["source-ref"]) if "source-ref" in entry else None}
-            for entry in entries[:WORK_PAGE]
+            for entry, _ in page
         ],
-        "next": call.start + WORK_PAGE if len(entries) > WORK_PAGE else None,
-        "rework": list(objects.lines(order["rework"])) if order["rework"] else [],
+        "next": following,
+        "rework": [wrong for _, wrong in page if wrong],
         "upload": {"uri": target, "url": objects.presign(target, write=True)},
     }
+
+
+def _work_page(objects: Objects, order: dict[str, Any], start: int) -> tuple[list[tuple[Any, Any]], int | None]:
+    """Objects, each beside a line of the rework list, which is no longer than the inventory; and where to go on."""
+    rework = objects.lines(order["rework"]) if order["rework"] else ()
+    page: list[tuple[Any, Any]] = []
+    size = 0
+    for pair in islice(zip_longest(objects.lines(order["inventory"]), rework), start, None):
+        size += len(json.dumps(pair))
+        if len(page) == WORK_PAGE or (page and size > _WORK_BYTES):
+            return page, start + len(page)
+        page.append(pair)
+    return page, None
 
 
 def _history(call: Call) -> dict[str, Any]:
