@@ -11,6 +11,7 @@ from rich.console import Console
 
 from gtplus_cli.batch_input import Project, check_input, prepare, refusal, upload_folder
 from gtplus_cli.caller import Caller, command, given
+from gtplus_cli.client import every
 from gtplus_cli.labels import label_agreement
 from gtplus_cli.render import batch_table, event_table, person, show_batch, show_quality
 from gtplus_cli.review_walk import Links, kept_for, walk
@@ -118,7 +119,7 @@ def check(
 @command(app, "list")
 def list_(caller: Caller, project: Annotated[str, typer.Argument(help="Id of the project.")]) -> None:
     """List the batches of a project, newest first."""
-    answer = caller.client.call("batch.list", project=project)
+    answer = {"batches": every(caller.client.call, "batch.list", "batches", project=project)}
     caller.show(answer, lambda out: out.print(batch_table(answer["batches"])))
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -151,3 +152,21 @@ class WorkspaceClient:
                 return response.status_code, answer
             problem = f"HTTP {response.status_code}"
         raise Unreachable(f"{self._url} gave no answer after {TRIES} tries: {problem}")
+
+
+def every(call: Callable[..., Any], route: str, name: str, **of: str) -> list[Any]:
+    """All entries of a list, which comes page by page; one may come twice where another is added meanwhile.
+
+    Args:
+        call: of a `WorkspaceClient`.
+        route: of the list.
+        name: of the entries in its answer.
+        of: whose list.
+    """
+    entries: list[Any] = []
+    start: int | None = 0
+    while start is not None:
+        page = call(route, start=start, **of)
+        entries += page[name]
+        start = page["next"]
+    return entries

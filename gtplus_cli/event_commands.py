@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gtplus_cli.caller import Caller, command
+from gtplus_cli.client import every
 from gtplus_cli.letters import retell_all
 from gtplus_cli.render import ago, safe
 from gtplus_runtime.problems import Problem, Refused, shown
@@ -107,13 +108,7 @@ def schema(
 
 
 def _quarantine(caller: Caller) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = []
-    start: int | None = 0
-    while start is not None:
-        page = caller.client.call("event.list", start=start)
-        events += page["events"]
-        start = page["next"]
-    return events
+    return every(caller.client.call, "event.list", "events")
 
 
 def _show(events: list[dict[str, Any]], out: Console) -> None:

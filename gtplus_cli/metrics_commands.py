@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gtplus_cli.caller import Caller
+from gtplus_cli.client import every
 from gtplus_cli.metrics import Metrics, metrics_of, plot, together
 from gtplus_cli.render import safe, span
 from gtplus_runtime.problems import Problem, Refused
@@ -33,7 +34,9 @@ def metrics(
     project, _, batch = what.partition("/")
     call = caller.client.call
     heads = (
-        [call("batch.show", project=project, batch=batch)] if batch else call("batch.list", project=project)["batches"]
+        [call("batch.show", project=project, batch=batch)]
+        if batch
+        else every(caller.client.call, "batch.list", "batches", project=project)
     )
     now = datetime.now(UTC)
     since, until = "" if first is None else f"{first:%Y-%m-%d}", f"{last or now:%Y-%m-%d}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from gtplus_cli.client import every
 from gtplus_cli.simulation.ports import Client, Store, split_uri
 from gtplus_cli.simulation.workforce import Labelers
 from gtplus_cli.simulation.workorder import Item, WorkOrder, output_manifest
@@ -92,7 +93,7 @@ class SimulatedProvider:
             What was done, a line a step.
         """
         done = []
-        for listed in self._client.call("batch.list", project=self._project)["batches"]:
+        for listed in every(self._client.call, "batch.list", "batches", project=self._project):
             batch, status = listed["batch"], listed["status"]
             if stop is not None and stop.is_set():
                 break

@@ -3,8 +3,9 @@
 A handler's input is `{"project", "batch", "seq", "status", "generation", "execution", "correlation"}`, its output
 `{"outcome", "noticeTag"}`: whether it was superseded, and the ETag of the notice that lies there, which the park keeps
 for the next handler. What else it has to say it writes on the batch. It may run twice, late, or beside the one of a
-newer generation: all it writes to the table is conditioned on its generation, and on that its event is not handled yet;
-all it writes to S3 follows from the event or bears its hash in its name, but for the notice, where the later one stays.
+newer generation: all it writes on the batch is conditioned on its generation, and on that its event is not handled yet;
+in the line of transfers a batch stands with the event that it joined for, and begins for no other; all it writes to
+S3 follows from the event or bears its hash in its name, but for the notice, where the later one stays.
 """
 
 from collections.abc import Callable, Mapping

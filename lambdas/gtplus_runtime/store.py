@@ -363,7 +363,7 @@ class Store:
             head: as it was read; the counts are about its status.
             objects: the counts.
             at: when they were reported.
-            command_key: the key by which a duplicate is known.
+            command_key: the key by which a duplicate is known, for 30 days: there may be a report a minute for months.
             fingerprint: of the command.
 
         Returns:
@@ -373,11 +373,12 @@ class Store:
         update.condition("seq = :seen", seen=head["seq"])
         day = {"pk": key.pk, "sk": f"{_PROGRESS}{at[:10]}", "at": at, "objects": dict(objects)}
         after = {**head, "objects": {**head["objects"], **objects}}
+        answer = {**self._answer(key, command_key, fingerprint, after, at), "expiresAt": _expiry()}
         written = self._write(
             [
                 {"Update": update.arguments()},
                 {"Put": {"TableName": self._table, "Item": _pack(day)}},
-                {"Put": self._put_once(self._answer(key, command_key, fingerprint, after, at))},
+                {"Put": self._put_once(answer)},
             ]
         )
         return after if written else None

@@ -557,6 +557,17 @@ def test_a_count_that_comes_twice_counts_once(store: Store, project: str) -> Non
     assert (store.head(key) or {})["objects"] == {"completed": 2}
 
 
+def test_the_answers_to_counts_go_by_themselves_and_those_to_decisions_stay(store: Store, project: str) -> None:
+    """A provider may report every minute for months; a create request gives the same batch for ever."""
+    key = create(store, project)
+    command = Command("batch.pause", ANN, AT, "Paused")
+    assert count(store, key, AT, completed=1)
+    store.decide(key, command, lambda head: decide_batch(head, command, SETTINGS), command_key="decided")
+    places = [(key.pk, f"COMMAND#{name}") for name in (f"key-{AT}", "decided")]
+    items = store.read(places)
+    assert ["expiresAt" in items[place] for place in places] == [True, False]
+
+
 def test_counts_are_kept_on_the_head_and_the_last_of_each_day(store: Store, project: str) -> None:
     key = create(store, project)
     for at, completed in ((AT, 1), ("2026-11-24T22:00:00.000000Z", 2), ("2026-11-26T08:00:00.000000Z", 5)):
@@ -644,14 +655,14 @@ def test_of_many_requests_at_once_as_many_are_admitted_as_may_be_in_review(store
 
 def test_a_line_is_first_come_first_served(store: Store, project: str) -> None:
     keys = [Key(project, f"b{number}") for number in range(7)]
-    assert store.transfers(project) == []
+    assert list(store.transfers(project)) == []
     for position, key in enumerate(keys):
-        assert store.join_transfers(project, key, 1) == keys[: position + 1]
-    assert store.join_transfers(project, keys[2], 1) == keys
-    assert store.leave_transfers(project, keys[0], 1) == keys[1:]
-    assert store.leave_transfers(project, keys[0], 1) == keys[1:]
-    assert store.join_transfers(project, keys[0], 1) == [*keys[1:], keys[0]]
-    assert store.leave_transfers("another provider", keys[1], 1) == []
+        assert list(store.join_transfers(project, key, 1)) == keys[: position + 1]
+    assert list(store.join_transfers(project, keys[2], 1)) == keys
+    assert list(store.leave_transfers(project, keys[0], 1)) == keys[1:]
+    assert list(store.leave_transfers(project, keys[0], 1)) == keys[1:]
+    assert list(store.join_transfers(project, keys[0], 1)) == [*keys[1:], keys[0]]
+    assert list(store.leave_transfers("another provider", keys[1], 1)) == []
 
 
 def test_nobody_is_lost_from_a_line_that_many_join_and_leave_at_the_same_moment(store: Store, project: str) -> None:
@@ -667,7 +678,7 @@ def test_nobody_is_lost_from_a_line_that_many_join_and_leave_at_the_same_moment(
             for turn in range(4):
                 key = Key(project, f"b{number}-{turn}")
                 line = again(lambda key=key: store.join_transfers(project, key, 1))  # type: ignore[misc]
-                assert line[-1] == key
+                assert list(line)[-1] == key
                 if turn % 2:
                     again(lambda key=key: store.leave_transfers(project, key, 1))  # type: ignore[misc]
 

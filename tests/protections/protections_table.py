@@ -214,8 +214,8 @@ NOTES = [
     Protection(
         "counts that come twice count once",
         _STORE,
-        '{"Put": self._put_once(self._answer(key, command_key, fingerprint, after, at))},',
-        "",
+        '                {"Put": self._put_once(answer)},\n            ]\n        )\n        return after if written',
+        "            ]\n        )\n        return after if written",
         (f"{_HELD}::test_a_count_that_comes_twice_counts_once[memory]",),
     ),
     Protection(

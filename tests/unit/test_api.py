@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gtplus_cli.client import every
 from gtplus_runtime import retelling
 from gtplus_runtime.commands import Command, Event, evolve
 from gtplus_runtime.found import Found
@@ -642,6 +643,22 @@ def test_the_quarantine_is_shown_by_pages_until_an_event_is_settled(world: World
     assert (code, len(answer["events"]), answer["next"]) == (200, api.EVENTS_PAGE, None)
     world.table.quarantine("another", {"at": "x"})
     assert world.call("GET /operate/events")[1]["next"] == api.EVENTS_PAGE
+
+
+def test_many_batches_are_listed_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "BATCHES_PAGE", 2)
+    world.created()
+    for number in range(4):
+        head = {**world.table.heads[Key("streets", "digits")], "batch": f"b{number}"}
+        world.table.heads[Key("streets", f"b{number}")] = head
+
+    def answer(route: str, start: int) -> Any:
+        query = {"queryStringParameters": {"start": str(start)}}
+        return world.call("GET /request/projects/{project}/batches", **query)[1]
+
+    assert len(answer("batch.list", 0)["batches"]) == 2
+    names = [batch["batch"] for batch in every(answer, "batch.list", "batches")]
+    assert names == ["digits", "b0", "b1", "b2", "b3"]
 
 
 @pytest.mark.parametrize("reason", ["blurred", "размыто" * 3_000, '"' * 30_000], ids=["short", "long", "all quotes"])

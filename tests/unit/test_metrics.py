@@ -121,8 +121,8 @@ def test_a_plot_tells_objects_rejections_rounds_and_the_time_in_each_status() ->
 
 
 class Client:
-    def call(self, route: str, **names: str) -> Any:
-        answers = {"batch.show": HEAD, "batch.list": {"batches": [HEAD, {**HEAD, "batch": "c"}]}}
+    def call(self, route: str, **names: Any) -> Any:
+        answers = {"batch.show": HEAD, "batch.list": {"batches": [HEAD, {**HEAD, "batch": "c"}], "next": None}}
         return HISTORY if route == "batch.history" else answers[route]
 
 

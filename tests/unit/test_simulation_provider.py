@@ -85,7 +85,9 @@ class World:
     def call(self, route: str, /, *, project: str, batch: str = "", **body: Any) -> dict[str, Any]:
         assert project == PROJECT
         if route == "batch.list":
-            return self._unless_killed(lambda: {"batches": [dict(entry) for entry in self.batches.values()]})
+            return self._unless_killed(
+                lambda: {"batches": [dict(entry) for entry in self.batches.values()], "next": None}
+            )
         if route == "batch.show":
             return self._unless_killed(lambda: dict(self.batches[batch]))
         assert route == "batch.report"

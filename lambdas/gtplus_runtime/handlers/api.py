@@ -345,6 +345,18 @@ def _history(call: Call) -> dict[str, Any]:
     }
 
 
+BATCHES_PAGE = 400
+"""Batches in one answer of `batch.list`: of the longest forms they take half of what a function may answer."""
+
+
+def _list_batches(call: Call) -> dict[str, Any]:
+    heads = call.store.batches(call.key.project)[call.start :]
+    return {
+        "batches": [public(head) for head in heads[:BATCHES_PAGE]],
+        "next": call.start + BATCHES_PAGE if len(heads) > BATCHES_PAGE else None,
+    }
+
+
 EVENTS_PAGE = 200
 """Events of the quarantine in one answer."""
 
@@ -388,7 +400,7 @@ def _retell(call: Call) -> dict[str, Any]:
 _READERS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "project.list": lambda call: {"projects": [public(head) for head in call.store.projects()]},
     "project.show": _show_project,
-    "batch.list": lambda call: {"batches": [public(head) for head in call.store.batches(call.key.project)]},
+    "batch.list": _list_batches,
     "batch.show": _show_batch,
     "batch.history": _history,
     "batch.sample": _sample,
