@@ -358,7 +358,12 @@ def _contradictions(input: str | None, folder: Path | None, *, part: bool, check
 def _read(path: Path) -> list[Any]:
     verdicts = []
     problems = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = Problem("--verdicts", "text in UTF-8", f"byte {error.start} of {path}", "write the file as UTF-8")
+        raise Refused(400, f"{path} was not read", [problem]) from None
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 
+from gtplus_runtime.forms import check_name
 from gtplus_runtime.lifecycle import Duty
 from gtplus_runtime.problems import Problem, Refused
 from gtplus_runtime.routes import BY_NAME
@@ -88,6 +89,9 @@ class WorkspaceClient:
         """
         entry = BY_NAME[route]
         names = {"project": project, "batch": batch, "event": event}
+        needed = [place for place in names if f"{{{place}}}" in entry.path]
+        if wrong := [problem for place in needed for problem in check_name(place, names[place])]:
+            raise Refused(400, f"{route} was not called", wrong)
         path = entry.path.format(**{name: quote(value, safe="") for name, value in names.items()})
         text = json.dumps(body) if entry.method == "POST" else None
         if text is None and body:

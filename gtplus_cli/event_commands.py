@@ -43,7 +43,7 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="Every event in quarantine that names an object.")] = False,
 ) -> None:
     """Act on an event of the quarantine again. Repeating it changes nothing (operators)."""
-    if (event is None) is not every:
+    if (not event) is not every:
         problem = Problem("EVENT", "one event, or --all", shown(event), "name one of the two")
         raise Refused(400, "it is not clear what to replay", [problem])
     ids = [event] if event else [each["id"] for each in _quarantine(caller) if "uri" in each]

@@ -127,8 +127,8 @@ class DeadLetters:
                     self._again(group)
                 except Refused as refused:
                     left += [(letter, refused.summary) for letter in group]
-                except (KeyError, TypeError, ValueError) as error:
-                    left += [(letter, f"it is not a letter of this hop ({error!r})") for letter in group]
+                except (KeyError, TypeError, ValueError):
+                    left += [(letter, "it is not a letter of this hop: read it in its queue") for letter in group]
                 else:
                     for letter in group:
                         self._delete(letters.pop(letter.message["MessageId"]))

@@ -205,10 +205,11 @@ def agreement_words(found: dict[str, Any]) -> str:
         return f"its labels cannot be read any more: {safe(found['unreadable'])}"
     parts = [f"{found['objects']:,} objects in both"]
     if classes := found.get("classes"):
-        kappa = "" if classes["kappa"] is None else f", Cohen's kappa {classes['kappa']:.2f}"
+        # The table keeps no None within a fact.
+        kappa = "" if classes.get("kappa") is None else f", Cohen's kappa {classes['kappa']:.2f}"
         parts.append(f"classes {classes['equal']:.1%} equal{kappa}")
     if boxes := found.get("boxes"):
-        overlap = "" if boxes["meanIou"] is None else f", mean IoU {boxes['meanIou']:.2f}"
+        overlap = "" if boxes.get("meanIou") is None else f", mean IoU {boxes['meanIou']:.2f}"
         parts.append(f"boxes F1 {boxes['f1']:.2f}{overlap}")
     if others := found.get("others"):
         parts.append(f"other labels {others['equal']:.1%} equal")

@@ -122,15 +122,16 @@ def decide_batch(head: Head | None, command: Command, settings: Mapping[str, Any
         command = command._replace(target=head["pausedFrom"])
     elif head["status"] == BATCH.paused and command.target not in (BATCH.paused, BatchStatus.CANCELLED):
         raise _illegal(BATCH, head, shown(command.target), Duty(command.actor.duty))
-    # A resume of an accepted batch decides nothing.
-    if command.target == BatchStatus.ACCEPTED and command.verb != "batch.resume":
-        _separate_duties(head, command, settings)
     reworked = command.target == BatchStatus.SENT_FOR_REWORK and command.actor.duty == Duty.WORKSPACE
     if reworked and head["round"] >= settings["maxRounds"]:
         raise Superseded(f"round {head['round']} was the last: a person decides")
     # Whoever reports speaks for the provider, and can cause what a provider can and nothing else.
     duty = Duty.REPORT if command.verb == "batch.report" else command.actor.duty
-    return _step(BATCH, head, command, duty)
+    events = _step(BATCH, head, command, duty)
+    # A resume of an accepted batch decides nothing.
+    if command.target == BatchStatus.ACCEPTED and command.verb != "batch.resume":
+        _separate_duties(head, command, settings)
+    return events
 
 
 def evolve(head: Head | None, event: Event) -> dict[str, Any]:
@@ -148,8 +149,8 @@ def evolve(head: Head | None, event: Event) -> dict[str, Any]:
         "since": event.at,
         "correlation": event.correlation,
         "actor": event.actor._asdict(),
-        # A reason is that of the last event only.
-        "facts": {"reason": None, **data},
+        # A reason is that of the last event only, and a problem of its handler.
+        "facts": {"reason": None, "problem": None, **data},
         "objects": objects,
     }
     if head is None:

@@ -201,6 +201,12 @@ def test_who_requested_or_labeled_a_batch_cannot_accept_it(who: Actor, did: str)
     assert error.value.status == 403
 
 
+def test_who_can_never_accept_is_not_told_to_be_somebody_else() -> None:
+    with pytest.raises(Refused) as error:
+        decide(batch(*TO_REVIEW), "batch.report", PRO, "Accepted")
+    assert (error.value.status, "separation" in str(error.value)) == (409, False)
+
+
 def test_who_requested_and_reported_is_told_both() -> None:
     head = batch(CREATED, *TO_REVIEW[1:-1], ("batch.report", ANN._replace(duty=Duty.REPORT), "Ready for review"))
     with pytest.raises(Refused, match="has requested and labeled or reported this batch"):
@@ -235,6 +241,12 @@ def test_a_reason_stays_with_the_event_it_was_given_for() -> None:
     head = apply(batch(*TO_REVIEW), decide(batch(*TO_REVIEW), "batch.reject", REV, "Rejected", reason="blurred"))
     assert head["facts"]["reason"] == "blurred"
     assert "reason" not in batch(("advance", WORKSPACE, "Sent for rework"), head=head)["facts"]
+
+
+def test_a_problem_is_gone_with_the_next_event() -> None:
+    head = batch(*REJECTED)
+    head["facts"]["problem"] = "round 3 was the last agreed"
+    assert "problem" not in batch(("batch.rework", OPS, "Sent for rework"), head=head)["facts"]
 
 
 def test_counts_of_objects_change_only_where_they_were_told() -> None:

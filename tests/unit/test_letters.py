@@ -1,14 +1,17 @@
-"""What `gtplus dlq` and `gtplus events` make of answers that the local cloud does not give."""
+"""What the command line makes of letters, answers and input that the local cloud does not give."""
 
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from gtplus_cli.batch_commands import _read
 from gtplus_cli.caller import Caller
+from gtplus_cli.client import WorkspaceClient
 from gtplus_cli.errors import guarded
 from gtplus_cli.letters import DeadLetters
 from gtplus_cli.main import app
@@ -93,3 +96,29 @@ def test_of_a_whole_quarantine_one_that_is_refused_holds_up_no_other(
     assert "s3://b/one" in (told := capsys.readouterr().out)
     assert "s3://b/three" in told
     assert " ".join(said.getvalue().split()) == "1 of 3 were not replayed two names an object look at it"
+
+
+@pytest.mark.parametrize("arguments", [[], [""], ["one", "--all"]])
+def test_what_is_replayed_is_one_event_or_all(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(Caller, "client", Client(lambda route, **_: called.append(route)))
+    said = io.StringIO()
+    code = guarded(lambda: app(["events", "replay", *arguments], standalone_mode=False), Console(file=said, width=200))
+    assert (code, called) == (1, [])
+    assert "it is not clear what to replay" in said.getvalue()
+
+
+@pytest.mark.parametrize("name", ["../../x", "\udcff", ""])
+def test_a_name_that_can_be_none_is_refused_before_any_call(name: str) -> None:
+    client = object.__new__(WorkspaceClient)  # it has no workspace to call
+    with pytest.raises(Refused, match="event: 1 to 63 letters"):
+        client.call("event.replay", event=name)
+
+
+def test_verdicts_in_another_encoding_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text('{"object": "s3://data/raw/1", "correct": true}\n', encoding="utf-16")
+    with pytest.raises(Refused, match=r"text in UTF-8 .*verdicts.jsonl.*write the file as UTF-8"):
+        _read(path)
+    path.write_text('{"object": "s3://data/raw/1", "correct": true}\n', encoding="utf-8-sig")
+    assert _read(path) == [{"object": "s3://data/raw/1", "correct": True}]

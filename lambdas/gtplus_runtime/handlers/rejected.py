@@ -13,11 +13,11 @@ def handler(batch: Batch) -> None:
     if not rework.startswith(batch.round_file("")):
         rework = batch.objects.keep_lines(batch.round_file("rework.jsonl"), _wrong(batch))
     batch.tell_provider()
-    if batch.round >= batch.place.settings["maxRounds"]:
-        batch.note(rework=rework, problem=f"round {batch.round} was the last agreed: an operator allows one more")
-        return
     # Noted and not said with the advance: an operator may have sent it for rework already.
     batch.note(rework=rework)
+    if batch.round >= batch.place.settings["maxRounds"]:
+        batch.note_here(problem=f"round {batch.round} was the last agreed: an operator allows one more")
+        return
     batch.advance(BatchStatus.SENT_FOR_REWORK)
 
 
