@@ -21,13 +21,17 @@ from typing import Any
 import uvicorn
 from jsonata.parser import Parser
 from ministack.app import app
-from ministack.services import apigateway, dynamodb
+from ministack.services import apigateway, dynamodb, lambda_svc
 
 # JWT authorizers fetch the keys of a user pool from the emulator itself, without TLS even where it speaks nothing else.
 _plain = f"http://localhost:{os.environ['GATEWAY_PORT']}/"
 _fetch_jwks = apigateway._fetch_jwks
 apigateway._fetch_jwks = lambda url: _fetch_jwks(url.replace(_plain, _plain.replace("http", "https")))
 
+
+# A table's records begin anew at a start. A mapping that went on at its old position would hear nothing of them.
+_restore_state = lambda_svc._restore_state
+lambda_svc._restore_state = lambda data: _restore_state(data and {**data, "dynamodb_stream_positions": {}})
 
 _parse = Parser.parse
 
