@@ -256,7 +256,7 @@ def review(
         caller.next(f"write the verdicts, then: gtplus batch review {batch} --verdicts FILE")
         return
     if verdicts is not None:
-        _send_review(caller, batch, drawn, _read(verdicts), comment)
+        _send_review(caller, batch, drawn, _verdicts(verdicts, drawn["objects"]), comment)
     elif not _review_here(caller, batch, drawn, comment, open_each=open_each):
         return
     caller.next(f"gtplus batch show {batch}, then accept or reject")
@@ -355,8 +355,9 @@ def _contradictions(input: str | None, folder: Path | None, *, part: bool, check
     return []
 
 
-def _read(path: Path) -> list[Any]:
+def _verdicts(path: Path, sample: list[dict[str, Any]]) -> list[Any]:
     verdicts = []
+    objects = [entry["object"] for entry in sample]
     problems = []
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -367,9 +368,15 @@ def _read(path: Path) -> list[Any]:
         if not line.strip():
             continue
         try:
-            verdicts.append(json.loads(line))
+            verdict = json.loads(line)
         except ValueError:
             problems.append(Problem(f"line {number}", "one JSON object a line", shown(line[:60]), "mend the line"))
+            continue
+        verdicts.append(verdict)
+        # It would count for nothing, and a review is given once. What else is wrong with one, the workspace says.
+        if isinstance(verdict, dict) and "object" in verdict and verdict["object"] not in objects:
+            mend = "take its name from the sample: --sample FILE"
+            problems.append(Problem(f"line {number}", "an object of the sample", shown(verdict["object"]), mend))
     if problems:
         raise Refused(400, f"{path} was not read: {counted(problems)}", problems)
     return verdicts

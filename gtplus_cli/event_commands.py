@@ -40,10 +40,10 @@ def replay(
     caller: Caller,
     event: Annotated[str | None, typer.Argument(help="The event, as the list names it.")] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every event in quarantine that names an object.")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="Every event in quarantine that names an object.")] = False,
 ) -> None:
     """Act on an event of the quarantine again. Repeating it changes nothing (operators)."""
-    if (not event) is not every:
+    if (not event) is not whole:
         problem = Problem("EVENT", "one event, or --all", shown(event), "name one of the two")
         raise Refused(400, "it is not clear what to replay", [problem])
     ids = [event] if event else [each["id"] for each in _quarantine(caller) if "uri" in each]
@@ -53,7 +53,7 @@ def replay(
         try:
             answers.append(caller.client.call("event.replay", event=id))
         except Refused as refused:
-            if not every:
+            if not whole:
                 raise
             # One that cannot be acted on holds up no other.
             problems += refused.problems or [Problem(id, "can be acted on again", refused.summary, "look at its batch")]
@@ -64,7 +64,7 @@ def replay(
             mark = "[green]✓[/green]" if answer.get("settled") else "[yellow]still[/yellow]"
             out.print(f"{mark} {safe(answer['uri'])}: {safe(answer['reason'])}")
 
-    if answers:
+    if answers or not problems:
         caller.show({"events": answers}, people)
     if problems:
         raise Refused(last.status, f"{len(ids) - len(answers)} of {len(ids)} were not replayed", problems)

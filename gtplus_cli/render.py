@@ -147,7 +147,8 @@ def _review_rows(grid: Table, review: dict[str, Any]) -> None:
         bound = f"no bound follows from this sample ({review['method']})"
     found = f"{review['wrong']} of {review['sampled']} wrong"
     missing = f", {review['missing']} without a verdict" if review.get("missing") else ""
-    grid.add_row("review", f"{found}{missing}; {bound}; proposal: {review['proposal']}")
+    unknown = f", {review['unknown']} verdicts on objects outside it" if review.get("unknown") else ""
+    grid.add_row("review", f"{found}{missing}{unknown}; {bound}; proposal: {review['proposal']}")
     if risks := review.get("risks"):
         level = review["maxErrorRate"]
         grid.add_row(

@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread, current_thread
 from typing import Any, Self
@@ -513,7 +513,7 @@ class Cloud:
     def stop(self, execution: Execution) -> None:
         """Stop an execution by hand; what it has begun may yet come."""
         if execution.can_step and STATES[execution.state]["Type"] == "Task":
-            self.late.append(Execution(execution.name, execution.state, dict(execution.input), token=execution.token))
+            self.late.append(replace(execution, input=dict(execution.input), waiting=False, attempts=0))
         execution.status = "ABORTED"
 
     def come_late(self, what: Execution | Hanging) -> None:

@@ -537,18 +537,6 @@ def test_verdicts_are_kept_as_a_file_and_named_on_the_batch(world: World) -> Non
     assert world.s3.files[uri] == {"version": 1, "round": 1, "verdicts": verdicts}
 
 
-def test_a_verdict_on_what_is_not_in_the_sample_is_refused(world: World) -> None:
-    """It would count for nothing, and a review is given once."""
-    world.created()
-    world.s3.files["sample"] = [{"object": "s3://data/raw/1"}]
-    world.put("Ready for review", sample={"round": 1, "uri": "sample"})
-    verdicts = [{"object": f"s3://data/raw/{number}", "correct": True} for number in (1, 2, 3)]
-    code, answer = world.call(f"POST /review/{BATCH}/review", {"verdicts": verdicts}, who="rev")
-    assert (code, answer["refused"]) == (400, "the review was refused: 2 problems")
-    assert [problem["value"] for problem in answer["problems"]] == ["'s3://data/raw/2'", "'s3://data/raw/3'"]
-    assert world.call(f"POST /review/{BATCH}/review", {"verdicts": verdicts[:1]}, who="rev")[0] == 200
-
-
 def test_a_batch_is_shown_with_whom_it_waits_for_and_what_the_caller_can_do(world: World) -> None:
     world.created()
     world.put("Ready for review", review={"round": 7})

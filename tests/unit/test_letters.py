@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gtplus_cli.batch_commands import _read
+from gtplus_cli.batch_commands import _verdicts
 from gtplus_cli.caller import Caller
 from gtplus_cli.client import WorkspaceClient
 from gtplus_cli.errors import guarded
@@ -115,10 +115,33 @@ def test_a_name_that_can_be_none_is_refused_before_any_call(name: str) -> None:
         client.call("event.replay", event=name)
 
 
+SAMPLE = [{"object": "s3://data/raw/1"}]
+VERDICT = '{"object": "s3://data/raw/1", "correct": true}\n'
+
+
 def test_verdicts_in_another_encoding_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.jsonl"
-    path.write_text('{"object": "s3://data/raw/1", "correct": true}\n', encoding="utf-16")
+    path.write_text(VERDICT, encoding="utf-16")
     with pytest.raises(Refused, match=r"text in UTF-8 .*verdicts.jsonl.*write the file as UTF-8"):
-        _read(path)
-    path.write_text('{"object": "s3://data/raw/1", "correct": true}\n', encoding="utf-8-sig")
-    assert _read(path) == [{"object": "s3://data/raw/1", "correct": True}]
+        _verdicts(path, SAMPLE)
+    path.write_text(VERDICT, encoding="utf-8-sig")
+    assert _verdicts(path, SAMPLE) == [{"object": "s3://data/raw/1", "correct": True}]
+
+
+def test_verdicts_on_what_is_not_in_the_sample_are_refused_all_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text(VERDICT + VERDICT.replace("raw", "row") + VERDICT.replace('"s3://data/raw/1"', "{}") + "{}\n")
+    with pytest.raises(Refused, match="2 problems") as refusal:
+        _verdicts(path, SAMPLE)
+    assert [(problem.place, problem.value) for problem in refusal.value.problems] == [
+        ("line 2", "'s3://data/row/1'"),
+        ("line 3", "{}"),
+    ]
+
+
+def test_of_an_empty_quarantine_a_program_reads_that_nothing_was_replayed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Caller, "client", Client(lambda route, **_: {"events": [], "next": None}))
+    app(["events", "replay", "--all", "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out) == {"events": []}

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from gtplus_runtime import aws
 from gtplus_runtime.commands import Actor, Command, decide_batch, decide_project, refuse_batches
 from gtplus_runtime.deadlines import due_at
-from gtplus_runtime.forms import MAX_PROBLEMS, check_form, check_name, parse_body
+from gtplus_runtime.forms import check_form, check_name, parse_body
 from gtplus_runtime.handling import round_manifest, store
 from gtplus_runtime.lifecycle import BATCH, TAKES_BATCHES, BatchStatus, Duty, ProjectStatus
 from gtplus_runtime.log import log
@@ -514,15 +514,6 @@ def _before_report(call: Call) -> dict[str, Any]:
 def _before_review(call: Call) -> dict[str, Any]:
     head = _found(call)
     place = call.place()
-    sample = head["facts"].get("sample")
-    if head["status"] == BatchStatus.READY_FOR_REVIEW and sample and sample["round"] == head["round"]:
-        drawn = {entry["object"] for entry in call.objects(place).lines(sample["uri"])}
-        unknown = [verdict["object"] for verdict in call.body["verdicts"] if verdict["object"] not in drawn]
-        if unknown:
-            # It would count for nothing, and a review is given once.
-            rule, mend = "about an object of this round's sample", "take its name from the sample"
-            problems = [Problem("verdicts", rule, shown(name), mend) for name in unknown[:MAX_PROBLEMS]]
-            raise Refused(400, f"the review was refused: {counted(unknown)}", problems)
     data = {name: value for name, value in call.body.items() if name != "verdicts"}
     # The verdicts are a list, and lists travel as S3 URIs; the name follows from the command, so a repeat overwrites
     # the same with the same.
