@@ -180,10 +180,8 @@ def measured(world: World, watcher: Watcher, given: argparse.Namespace) -> list[
     rows: list[Row] = []
     played(world, watcher)  # every function has started once
     waiting = Waiting(world, watcher, given.together)
-    usual, watcher.every = (
-        watcher.every,
-        0.25,
-    )  # far less than between two changes of a batch: nobody waits for it, and it takes less
+    # Far less than between two changes of a batch: nobody waits for it, and it takes less.
+    usual, watcher.every = watcher.every, 0.25
     waiting.change(2)  # as many processes of each function have started as are needed
     name = f"status changes alone, {given.together} batches side by side"
     rows.append((f"{name}, as fast as they go", *waiting.change(12)))

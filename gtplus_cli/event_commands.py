@@ -57,7 +57,6 @@ def replay(
                 raise
             # One that cannot be acted on holds up no other.
             problems += refused.problems or [Problem(id, "can be acted on again", refused.summary, "look at its batch")]
-            last = refused
 
     def people(out: Console) -> None:
         for answer in answers:
@@ -67,7 +66,7 @@ def replay(
     if answers or not problems:
         caller.show({"events": answers}, people)
     if problems:
-        raise Refused(last.status, f"{len(ids) - len(answers)} of {len(ids)} were not replayed", problems)
+        raise Refused(409, f"{len(ids) - len(answers)} of {len(ids)} were not replayed", problems)
     caller.next("gtplus events list")
 
 

@@ -36,7 +36,7 @@ def metrics(
     heads = (
         [call("batch.show", project=project, batch=batch)]
         if batch
-        else every(caller.client.call, "batch.list", "batches", project=project)
+        else every(call, "batch.list", "batches", project=project)
     )
     now = datetime.now(UTC)
     since, until = "" if first is None else f"{first:%Y-%m-%d}", f"{last or now:%Y-%m-%d}"

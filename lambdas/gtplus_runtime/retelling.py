@@ -12,7 +12,7 @@ from typing import Any
 
 from gtplus_runtime import aws
 from gtplus_runtime.lifecycle import BATCH
-from gtplus_runtime.store import EVERYBODY, RETELL, Key, Store
+from gtplus_runtime.store import EVERYBODY, Key, Store, retelling_of
 
 PAGE = 200
 """Batches looked at, events and nudges of one call: an HTTP API waits 30 s; each is up to three reads, or a write."""
@@ -77,7 +77,7 @@ def _in_span(
         items += [(item, item["sk"], to) for item in (table.reminders(key) if key.batch is not None else [])]
     if to == EVERYBODY:
         for item in table.retold(key):
-            whom, sk = item["sk"].removeprefix(RETELL).split("#", 1)
+            whom, sk = retelling_of(item["sk"])
             items.append((item, sk, whom))
     return [(sk, whom) for item, sk, whom in items if since <= item["at"] <= until]
 

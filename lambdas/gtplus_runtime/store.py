@@ -743,6 +743,12 @@ def _new_head(key: Key, command: Command) -> dict[str, Any]:
     return head
 
 
+def retelling_of(sk: str) -> tuple[str, str]:
+    """To whom, and what by its sort key, an item of what is to be told again is."""
+    to, item = sk.removeprefix(RETELL).split("#", 1)
+    return to, item
+
+
 def _expiry() -> int:
     return int(time.time()) + KEPT_SECONDS
 

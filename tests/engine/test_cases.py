@@ -11,14 +11,8 @@ from gtplus_runtime import handling
 from gtplus_runtime.handlers import api
 from gtplus_runtime.store import Key
 from tests.engine.cloud import BUCKET, PROJECT, Bucket, Cloud
-from tests.engine.test_engine import Engine
 from tests.engine.test_late import new_engine
 from tests.engine.test_poison import rest
-
-
-def settled(engine: Engine) -> Engine:
-    rest(engine.cloud)
-    return engine
 
 
 def dispatched(cloud: Cloud) -> None:
@@ -47,7 +41,7 @@ def test_each_round_has_its_own_rework_list_whatever_the_batch_is_named(name: st
         lists = []
         for good in (True, True, True, True, False, True, True, False):
             engine.go_on(name, good)
-            settled(engine)
+            rest(engine.cloud)
             lists.append(engine.cloud.head(name)["facts"].get("rework"))
         first, last = lists[4], lists[-1]
         folder = f"s3://{BUCKET}/labels/{name}/gtplus"
@@ -78,10 +72,10 @@ class TestWhatIsGone:
         with new_engine() as engine:
             cloud = engine.cloud
             engine.create("b0")
-            settled(engine)
+            rest(engine.cloud)
             take_away()
             code, _ = cloud.call("ann", "request", "/projects/{project}/batches/{batch}/cancel", {}, "b0")
-            settled(engine)
+            rest(engine.cloud)
             cloud.sweep()
             assert code == 200
             assert cloud.head("b0")["status"] == "Cancelled"
@@ -93,12 +87,12 @@ class TestWhatIsGone:
             cloud = engine.cloud
             for name in ("b0", "b1"):
                 engine.create(name)
-                settled(engine)
+                rest(engine.cloud)
             with monkeypatch.context() as patch:
                 for module in (api, handling):
                     patch.setattr(module, "find_place", lambda _: None)
                 cloud.call("ann", "request", "/projects/{project}/batches/{batch}/cancel", {}, "b0")
-                settled(engine)
+                rest(engine.cloud)
             cloud.sweep()
             assert list(cloud.store.transfers("vendor")) == [Key(PROJECT, "b1")]
             assert cloud.head("b1")["status"] == "Data transfer in progress"

@@ -14,7 +14,7 @@ waits 30 s at the most ("Quotas for configuring and running an HTTP API").
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
@@ -288,8 +288,20 @@ def _sample(call: Call) -> dict[str, Any]:
 
 WORK_PAGE = 200
 """Objects in one answer of `batch.work`; a link is about 1.5 KB, an answer of a function at most 6 MB."""
-_WORK_BYTES = 2_000_000
-"""What they and their reasons may take before, as JSON: the answer is a text in an answer, and may double."""
+_PAGE_BYTES = 2_000_000
+"""What the entries of a page may take as JSON: the answer is a text in an answer, and may double."""
+
+
+def _page(entries: Iterable[Any], start: int, most: int) -> tuple[list[Any], int | None]:
+    """The entries from a place on that an answer can hold, and where to go on."""
+    page: list[Any] = []
+    size = 0
+    for entry in islice(entries, start, None):
+        size += len(json.dumps(entry))
+        if len(page) == most or (page and size > _PAGE_BYTES):
+            return page, start + len(page)
+        page.append(entry)
+    return page, None
 
 
 def _work(call: Call) -> dict[str, Any]:
@@ -308,7 +320,9 @@ def _work(call: Call) -> dict[str, Any]:
         )
     objects = call.objects(place)
     order = objects.json(uri)
-    page, following = _work_page(objects, order, call.start)
+    rework = objects.lines(order["rework"]) if order["rework"] else ()
+    # Each object beside a line of the rework list, which is no longer than the inventory.
+    page, following = _page(zip_longest(objects.lines(order["inventory"]), rework), call.start, WORK_PAGE)
     target = order["delivery" if head["status"] == BatchStatus.READY_FOR_DELIVERY else "manifest"]
     return {
         "status": head["status"],
@@ -323,19 +337,6 @@ def _work(call: Call) -> dict[str, Any]:
     }
 
 
-def _work_page(objects: Objects, order: dict[str, Any], start: int) -> tuple[list[tuple[Any, Any]], int | None]:
-    """Objects, each beside a line of the rework list, which is no longer than the inventory; and where to go on."""
-    rework = objects.lines(order["rework"]) if order["rework"] else ()
-    page: list[tuple[Any, Any]] = []
-    size = 0
-    for pair in islice(zip_longest(objects.lines(order["inventory"]), rework), start, None):
-        size += len(json.dumps(pair))
-        if len(page) == WORK_PAGE or (page and size > _WORK_BYTES):
-            return page, start + len(page)
-        page.append(pair)
-    return page, None
-
-
 def _history(call: Call) -> dict[str, Any]:
     _found(call)
     names = ("seq", "status", "before", "round", "at", "actor", "data", "implied", "correlation")
@@ -346,15 +347,12 @@ def _history(call: Call) -> dict[str, Any]:
 
 
 BATCHES_PAGE = 400
-"""Batches in one answer of `batch.list`: of the longest forms they take half of what a function may answer."""
+"""Batches in one answer of `batch.list`, at the most."""
 
 
 def _list_batches(call: Call) -> dict[str, Any]:
-    heads = call.store.batches(call.key.project)[call.start :]
-    return {
-        "batches": [public(head) for head in heads[:BATCHES_PAGE]],
-        "next": call.start + BATCHES_PAGE if len(heads) > BATCHES_PAGE else None,
-    }
+    heads, following = _page(map(public, call.store.batches(call.key.project)), call.start, BATCHES_PAGE)
+    return {"batches": heads, "next": following}
 
 
 EVENTS_PAGE = 200
@@ -362,11 +360,8 @@ EVENTS_PAGE = 200
 
 
 def _quarantine(call: Call) -> dict[str, Any]:
-    events = list(islice(call.store.quarantined(), call.start, call.start + EVENTS_PAGE + 1))
-    return {
-        "events": events[:EVENTS_PAGE],
-        "next": call.start + EVENTS_PAGE if len(events) > EVENTS_PAGE else None,
-    }
+    events, following = _page(call.store.quarantined(), call.start, EVENTS_PAGE)
+    return {"events": events, "next": following}
 
 
 def _replay(call: Call) -> dict[str, Any]:

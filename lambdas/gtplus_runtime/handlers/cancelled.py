@@ -15,10 +15,8 @@ def handler(batch: Batch) -> None:
     try:
         batch.leave_transfer()
         batch.tell_provider()
-    except NotDeployed:
-        # The reconciler clears the line.
-        log("provider not told", project=batch.key.project, batch=batch.key.batch, error="NotDeployed")
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE:
+    except (ClientError, NotDeployed) as error:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] not in _GONE:
             raise
+        # Where no construct is deployed, the reconciler clears the line.
         log("provider not told", project=batch.key.project, batch=batch.key.batch, error=type(error).__name__)

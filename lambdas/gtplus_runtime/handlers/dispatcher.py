@@ -30,7 +30,7 @@ from gtplus_runtime.lifecycle import BATCH
 from gtplus_runtime.log import log
 from gtplus_runtime.metrics import count_change
 from gtplus_runtime.protocol import Following, execution_name, what_to_do
-from gtplus_runtime.store import EVENT, EVERYBODY, HEAD, REMINDER, RETELL, Key, Place, Store
+from gtplus_runtime.store import EVENT, EVERYBODY, HEAD, REMINDER, RETELL, Key, Place, Store, retelling_of
 from gtplus_runtime.telling import TOGETHER, Notice, notice_of, tell
 
 
@@ -53,7 +53,7 @@ class _Record(NamedTuple):
         if self.sk.startswith((EVENT, REMINDER)) and self.what == "INSERT":
             return self.sk, EVERYBODY
         if self.sk.startswith(RETELL):
-            to, item = self.sk.removeprefix(RETELL).split("#", 1)
+            to, item = retelling_of(self.sk)
             return item, to
         return None
 
