@@ -1,10 +1,12 @@
-"""How fast the engine is in the local cloud: from a command decided to its handler started, and changes a second.
+"""How fast the engine is in the local cloud: from a command answered to its handler started, and changes a second.
 
 The whole example is deployed, and three things are measured in it:
 
 - status changes alone: batches that are paused and resumed, decided on the table as the API decides them, as fast as
-  they go, and then at a given rate: at its most a system's delay is that of its queue, and says nothing of the system;
+  they go, and then at a given rate, whatever is still under way: at its most a system's delay is that of its queue, and
+  says nothing of the system;
 - the main line, with all that the API, S3 and the people do in it (last: the emulator slows with all that it keeps);
+  there from a command decided, before it was written;
 - a bare hop from a table's stream to a function that writes one log line: the floor of what the emulator can do.
 
     python benchmarks/engine.py [--together 100] [--rate 62] [--batches 40]
@@ -76,12 +78,13 @@ class Waiting:
 
         Args:
             times: changes of each.
-            rate: changes a second, of all together; None for as many as they can.
+            rate: changes a second that are begun, of all together, whether or not those before are handled; None for as
+                many as can be, each batch's next one when the one before is handled.
 
         Returns:
-            Changes a second, and each delay in seconds, sorted.
+            Changes a second, until the last one is handled, and each delay in seconds, sorted.
         """
-        before = dict(self._seq)
+        answered: dict[tuple[str, int], float] = {}
         begin = time.monotonic()
 
         def play(place: int, batch: str) -> None:
@@ -89,17 +92,19 @@ class Waiting:
                 if rate is not None:
                     due = begin + (place + number * len(self._seq)) / rate
                     time.sleep(max(due - time.monotonic(), 0))
-                self._decide(batch)
-                self._watcher.wait(batch, handled=self._seq[batch])
+                seq = self._decide(batch)
+                answered[batch, seq] = time.time()
+                if rate is None:
+                    self._watcher.wait(batch, handled=seq)
+            self._watcher.wait(batch, handled=self._seq[batch])
 
         with ThreadPoolExecutor(len(self._seq)) as pool:
             list(pool.map(play, range(len(self._seq)), self._seq))
         took = time.monotonic() - begin
-        return len(self._seq) * times / took, sorted(
-            delay for batch, seq in before.items() for delay in delays(self._world, batch, after=seq)
-        )
+        started = {(batch, seq): at for batch in self._seq for seq, at in starts(self._world, batch).items()}
+        return len(answered) / took, sorted(started[change] - at for change, at in answered.items())
 
-    def _decide(self, batch: str) -> None:
+    def _decide(self, batch: str) -> int:
         self._seq[batch] += 1
         paused = self._seq[batch] % 2 == 0
         verb, target = ("batch.resume", "") if paused else ("batch.pause", "Paused")
@@ -115,20 +120,25 @@ class Waiting:
             fingerprint=mark,
             seen=seen,
         )
+        return self._seq[batch]
 
 
-def delays(world: World, batch: str, after: int = 0) -> list[float]:
-    """Seconds from each event that somebody caused, past a number, to the start of its handler."""
-    at = {e["seq"]: e["at"] for e in world.store.events(Key(PROJECT, batch)) if e["actor"]["duty"] != "workspace"}
-    found = []
+def starts(world: World, batch: str) -> dict[int, float]:
+    """When the handler of each event of a batch was started, by the event's number."""
+    found = {}
     pages = world.machine.get_paginator("get_execution_history").paginate(executionArn=world.execution_arn(batch))
     for event in (event for page in pages for event in page["events"]):
         details = event.get("stateEnteredEventDetails")
         if details and details["name"].startswith("On "):
-            seq = json.loads(details["input"])["seq"]
-            if seq in at and seq > after:
-                found.append(event["timestamp"].timestamp() - _seconds(at[seq]))
+            found[json.loads(details["input"])["seq"]] = event["timestamp"].timestamp()
     return found
+
+
+def delays(world: World, batch: str) -> list[float]:
+    """Seconds from the decision on each event that somebody caused to the start of its handler."""
+    caused = [e for e in world.store.events(Key(PROJECT, batch)) if e["actor"]["duty"] != "workspace"]
+    started = starts(world, batch)
+    return [started[event["seq"]] - _seconds(event["at"]) for event in caused]
 
 
 def bare_hop(world: World, writes: int) -> list[float]:

@@ -132,7 +132,8 @@ class _Session(botocore.session.Session):
             ("region", profiles.region),
         ):
             self.set_config_variable(variable, value)
-        self.set_default_client_config(Config(proxies={}))
+        # A connection for each of many threads: who finds none that is free makes one, a handshake each time.
+        self.set_default_client_config(Config(proxies={}, max_pool_connections=100))
 
     def create_client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
         kwargs["endpoint_url"] = kwargs.get("endpoint_url") or self._endpoint
