@@ -816,7 +816,8 @@ def _pack_value(value: Any) -> dict[str, Any]:
 
 
 def _unpack(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _unpack_value(value) for name, value in item.items()}
+    # Most values are texts, and every handler reads some.
+    return {name: value["S"] if "S" in value else _unpack_value(value) for name, value in item.items()}
 
 
 def _unpack_value(value: Mapping[str, Any]) -> Any:
