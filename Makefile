@@ -1,6 +1,4 @@
 # Two commands: `make demo` (the main job, end to end) and `make test` (lint, types, all tests).
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
-	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 # pip compiles with one core, and all of AWS in the CDK: of that, what an import of ours needs.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
@@ -28,10 +26,14 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
+# The first Python that is new enough looks for the quickest build of its version; or say PYTHON=/path/to/python3.
 .venv/.made:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found on PATH (set PYTHON=/path/to/python3)." >&2; exit 1; }
-	@echo "making .venv with $(PYTHON)"
-	@$(PYTHON) -m venv .venv
+	@python='$(PYTHON)'; for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+		test -z "$$python" && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+		&& python="$$($$p gtplus_cli/local/quickest.py)"; \
+	done; \
+	test -n "$$python" || { echo "Python 3.11 or newer is needed; none was found on PATH (set PYTHON=/path/to/python3)." >&2; exit 1; }; \
+	echo "making .venv with $$python" && "$$python" -m venv .venv
 	@# A clone made under umask 077 would stage files that Lambda cannot read, under the same hash.
 	@chmod -R a+rX lambdas
 	@touch $@

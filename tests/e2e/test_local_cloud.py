@@ -1,5 +1,6 @@
 """The local cloud as it is: real processes, the real CDK CLI, real signatures, IAM enforced."""
 
+import io
 import json
 import os
 import signal
@@ -7,7 +8,9 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -155,6 +158,85 @@ class TestDeployment:
                 stack["StackName"] for stack in other.session().client("cloudformation").describe_stacks()["Stacks"]
             ]
             assert names == ["CDKToolkit"]
+
+
+ASKED = """
+import os, sys, time
+
+def handler(event, context):
+    print("asked in", os.getpid(), "für", event["what"])
+    if event["what"] == "much":
+        for _ in range(2_000):
+            sys.stderr.write("x" * 99 + "\\n")
+    if event["what"] == "late":
+        time.sleep(5)
+    if event["what"] == "died":
+        os._exit(1)
+    if event["what"] == "failed":
+        raise KeyError("nothing there")
+    return {"said": event["what"]}
+"""
+
+
+class TestFunctions:
+    @pytest.fixture(scope="class")
+    def function(self, cloud: LocalCloud, deployed: Deployment) -> str:
+        zipped = io.BytesIO()
+        with zipfile.ZipFile(zipped, "w") as archive:
+            archive.writestr("asked.py", ASKED)
+        lambda_ = cloud.session().client("lambda")
+        role = lambda_.get_function_configuration(FunctionName=deployed.outputs["Small"]["FunctionName"])["Role"]
+        lambda_.create_function(
+            FunctionName="asked",
+            Runtime="python3.13",
+            Handler="asked.handler",
+            Role=role,
+            Code={"ZipFile": zipped.getvalue()},
+            Timeout=1,
+        )
+        return "asked"
+
+    @pytest.mark.parametrize(
+        ("what", "answer"),
+        [
+            ("hello", {"said": "hello"}),
+            ("much", {"said": "much"}),
+            ("late", "Task timed out after 1.00 seconds"),
+            ("died", "Worker process died"),
+            ("failed", "nothing there"),
+        ],
+    )
+    def test_a_function_answers_or_says_why_not_keeps_its_log_and_answers_again(
+        self, cloud: LocalCloud, function: str, what: str, answer: object
+    ) -> None:
+        """200 KB of log are more than a pipe holds."""
+        lambda_, logs = cloud.session().client("lambda"), cloud.session().client("logs")
+
+        def ask(what: str) -> object:
+            told = json.loads(
+                lambda_.invoke(FunctionName=function, Payload=json.dumps({"what": what}))["Payload"].read()
+            )
+            return told.get("errorMessage", told) if isinstance(told, dict) else told
+
+        said = ask(what)
+        assert said == answer or str(answer) in str(said)
+        assert ask("hello") == {"said": "hello"}
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+        lines = [event["message"] for page in pages for event in page["events"]]
+        assert [line for line in lines if line.endswith(f"für {what}")], lines
+        assert what != "much" or sum(line.count("x" * 99) for line in lines) == 2_000
+
+    def test_calls_side_by_side_have_a_process_each(self, cloud: LocalCloud, function: str) -> None:
+        """The one that is late holds up nobody."""
+        lambda_ = cloud.session().client("lambda")
+
+        def ask(what: str) -> float:
+            lambda_.invoke(FunctionName=function, Payload=json.dumps({"what": what}))["Payload"].read()
+            return time.monotonic()
+
+        with ThreadPoolExecutor(4) as pool:
+            late, *quick = [pool.submit(ask, what) for what in ("late", "hello", "hello", "hello")]
+            assert max(each.result() for each in quick) < late.result()
 
 
 class TestAuthorization:
