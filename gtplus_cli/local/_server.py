@@ -29,7 +29,7 @@ from jsonata.parser import Parser
 from ministack.app import app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.lambda_runtime import Worker
-from ministack.services import apigateway, dynamodb, lambda_svc
+from ministack.services import apigateway, dynamodb, lambda_svc, stepfunctions
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # JWT authorizers fetch the keys of a user pool from the emulator itself, without TLS even where it speaks nothing else.
@@ -192,6 +192,35 @@ def _exchanged(process: Any, question: str, seconds: float) -> tuple[dict[str, A
 
 Worker.invoke = _invoked
 Worker._read_stderr = lambda _: None
+
+_invoke_with_timeout = stepfunctions._invoke_resource_with_timeout
+
+
+def _invoked_in_time(resource: str, given: Any, seconds: float) -> Any:
+    """Run a task that has a timeout; a function has one of its own, and needs no thread beside it."""
+    if ":lambda:" not in resource:
+        return _invoke_with_timeout(resource, given, seconds)
+    ends = time.monotonic() + seconds
+    result = stepfunctions._invoke_resource(resource, given)
+    if time.monotonic() > ends:
+        raise stepfunctions._ExecutionError("States.Timeout", f"Task timed out after {seconds} seconds")
+    return result
+
+
+stepfunctions._invoke_resource_with_timeout = _invoked_in_time
+
+_poll_streams = lambda_svc._poll_dynamodb_streams
+
+
+def _polled_streams() -> bool:
+    """Give a function what has come together, as AWS does, which asks a stream four times a second."""
+    found = bool(_poll_streams())
+    if found:
+        time.sleep(0.015)
+    return found
+
+
+lambda_svc._poll_dynamodb_streams = _polled_streams
 
 # What stands now stays: a collection that looked at it would answer nobody for a tenth of a second, and free nothing.
 gc.collect()
