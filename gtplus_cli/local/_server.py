@@ -17,10 +17,11 @@ import select
 import socket
 import sys
 import time
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
 from copy import deepcopy
 from functools import lru_cache
+from threading import BoundedSemaphore
 from types import SimpleNamespace
 from typing import Any
 
@@ -192,6 +193,26 @@ def _exchanged(process: Any, question: str, seconds: float) -> tuple[dict[str, A
 
 Worker.invoke = _invoked
 Worker._read_stderr = lambda _: None
+
+_running: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(os.cpu_count() or 1))
+_execute_warm = lambda_svc._execute_function_warm
+
+
+def _executed_warm(function: Any, *given: Any) -> dict[str, Any]:
+    """Run a function once for each core at a time: more are no sooner done, and each is a process to start and to keep.
+
+    None waits longer than a second: those that run may take long, or wait for this one.
+    """
+    running = _running[(function.get("config") or function).get("FunctionArn", "")]
+    counted = running.acquire(timeout=1)
+    try:
+        return dict(_execute_warm(function, *given))
+    finally:
+        if counted:
+            running.release()
+
+
+lambda_svc._execute_function_warm = _executed_warm
 
 _invoke_with_timeout = stepfunctions._invoke_resource_with_timeout
 
