@@ -178,24 +178,25 @@ def handler(event, context):
 """
 
 
-class TestFunctions:
-    @pytest.fixture(scope="class")
-    def function(self, cloud: LocalCloud, deployed: Deployment) -> str:
-        zipped = io.BytesIO()
-        with zipfile.ZipFile(zipped, "w") as archive:
-            archive.writestr("asked.py", ASKED)
-        lambda_ = cloud.session().client("lambda")
-        role = lambda_.get_function_configuration(FunctionName=deployed.outputs["Small"]["FunctionName"])["Role"]
-        lambda_.create_function(
-            FunctionName="asked",
-            Runtime="python3.13",
-            Handler="asked.handler",
-            Role=role,
-            Code={"ZipFile": zipped.getvalue()},
-            Timeout=1,
-        )
-        return "asked"
+@pytest.fixture(scope="module")
+def asked(cloud: LocalCloud, deployed: Deployment) -> str:
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("asked.py", ASKED)
+    lambda_ = cloud.session().client("lambda")
+    role = lambda_.get_function_configuration(FunctionName=deployed.outputs["Small"]["FunctionName"])["Role"]
+    lambda_.create_function(
+        FunctionName="asked",
+        Runtime="python3.13",
+        Handler="asked.handler",
+        Role=role,
+        Code={"ZipFile": zipped.getvalue()},
+        Timeout=1,
+    )
+    return "asked"
 
+
+class TestFunctions:
     @pytest.mark.parametrize(
         ("what", "answer"),
         [
@@ -207,31 +208,29 @@ class TestFunctions:
         ],
     )
     def test_a_function_answers_or_says_why_not_keeps_its_log_and_answers_again(
-        self, cloud: LocalCloud, function: str, what: str, answer: object
+        self, cloud: LocalCloud, asked: str, what: str, answer: object
     ) -> None:
         """200 KB of log are more than a pipe holds."""
         lambda_, logs = cloud.session().client("lambda"), cloud.session().client("logs")
 
         def ask(what: str) -> object:
-            told = json.loads(
-                lambda_.invoke(FunctionName=function, Payload=json.dumps({"what": what}))["Payload"].read()
-            )
+            told = json.loads(lambda_.invoke(FunctionName=asked, Payload=json.dumps({"what": what}))["Payload"].read())
             return told.get("errorMessage", told) if isinstance(told, dict) else told
 
         said = ask(what)
         assert said == answer or str(answer) in str(said)
         assert ask("hello") == {"said": "hello"}
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{asked}")
         lines = [event["message"] for page in pages for event in page["events"]]
         assert [line for line in lines if line.endswith(f"für {what}")], lines
         assert what != "much" or sum(line.count("x" * 99) for line in lines) == 2_000
 
-    def test_calls_side_by_side_have_a_process_each(self, cloud: LocalCloud, function: str) -> None:
+    def test_calls_side_by_side_have_a_process_each(self, cloud: LocalCloud, asked: str) -> None:
         """The one that is late holds up nobody."""
         lambda_ = cloud.session().client("lambda")
 
         def ask(what: str) -> float:
-            lambda_.invoke(FunctionName=function, Payload=json.dumps({"what": what}))["Payload"].read()
+            lambda_.invoke(FunctionName=asked, Payload=json.dumps({"what": what}))["Payload"].read()
             return time.monotonic()
 
         with ThreadPoolExecutor(4) as pool:

@@ -3,10 +3,10 @@
 import compileall
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -151,8 +151,7 @@ def test_the_wheel_holds_three_typed_packages(wheel: Path) -> None:
 
 def test_the_sdist_can_be_tested_and_built_from(built: Path, tmp_path: Path, wheel: Path) -> None:
     (path,) = built.glob("*.tar.gz")
-    with tarfile.open(path) as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(path, tmp_path)
     (source,) = tmp_path.iterdir()
     for needed in ("app.py", "cdk.json", "pyproject.toml", "README.md", "LICENSE", "tests/template/test_packaging.py"):
         assert (source / needed).is_file(), needed
