@@ -307,7 +307,7 @@ def batch_of(store: Store) -> Key:
 
 
 class Silence(ExitStack):
-    """Lets the deployed functions hear nothing any more: what is pending stays pending."""
+    """Lets the deployed functions hear and see nothing any more: what is pending stays pending."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -318,6 +318,7 @@ class Silence(ExitStack):
         events.disable_rule(Name=rule)
         self.callback(events.enable_rule, Name=rule)
         self.enter_context(self._world.deaf_dispatcher())
+        self.enter_context(self._world.unswept())
 
 
 class Tried(NamedTuple):
