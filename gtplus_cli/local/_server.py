@@ -180,7 +180,9 @@ def _exchanged(process: Any, question: str, seconds: float) -> tuple[dict[str, A
                 if not some:
                     answer = {"status": "error", "error": "Worker process died"}
                 elif some.endswith(b"\n"):
-                    answer = json.loads(answered)
+                    # A library that prints by itself writes there, too.
+                    lines = [line for line in answered.splitlines() if line.startswith(b'{"status":')]
+                    answer = json.loads(lines[0]) if lines else None
     except OSError as error:
         answer = {"status": "error", "error": str(error)}
     # All of it was written before the answer.

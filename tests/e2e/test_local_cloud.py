@@ -170,6 +170,9 @@ def handler(event, context):
             sys.stderr.write("x" * 99 + "\\n")
     if event["what"] == "late":
         time.sleep(5)
+    if event["what"] == "stray":
+        os.write(1, b"said by a library\\n")
+        time.sleep(0.1)
     if event["what"] == "died":
         os._exit(1)
     if event["what"] == "failed":
@@ -202,6 +205,7 @@ class TestFunctions:
         [
             ("hello", {"said": "hello"}),
             ("much", {"said": "much"}),
+            ("stray", {"said": "stray"}),
             ("late", "Task timed out after 1.00 seconds"),
             ("died", "Worker process died"),
             ("failed", "nothing there"),
