@@ -65,12 +65,14 @@ def quickest(pythons: list[str]) -> str:
     Args:
         pythons: paths of others; one that does not work is left out.
     """
+    if not pythons:
+        return sys.executable
     best: dict[str, float] = {}
     # By turns, so that a machine that is busy for a moment does not decide.
-    for python in [sys.executable, *pythons] * (_RUNS if pythons else 0):
+    for python in [sys.executable, *pythons] * _RUNS:
         best[python] = min(_seconds(python), best.get(python, float("inf")))
-    first = min(best, key=best.__getitem__, default=sys.executable)
-    return first if best and best[first] < MARGIN * best[sys.executable] else sys.executable
+    first = min(best, key=best.__getitem__)
+    return first if best[first] < MARGIN * best[sys.executable] else sys.executable
 
 
 def _seconds(python: str) -> float:
